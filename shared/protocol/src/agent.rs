@@ -1,0 +1,72 @@
+//! `/api/agents`.
+
+use crate::{Timestamp, ids::*, plan::Plan};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::collections::BTreeMap;
+
+/// `POST /api/agents/create`: an agent from a ready configuration, in the shape that MCP clients keep.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AgentCreate {
+    pub mcp_server_info: McpServerInfo,
+    pub mcp_config: McpConfig,
+    pub user_prompt: String,
+    #[serde(default)]
+    pub workflow: Value,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct McpServerInfo {
+    #[serde(default)]
+    pub servers: Vec<ServerInfo>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ServerInfo {
+    pub name: String,
+    #[serde(default)]
+    pub description: String,
+    #[serde(default)]
+    pub tools: Vec<Value>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct McpConfig {
+    #[serde(default, rename = "mcpServers")]
+    pub mcp_servers: BTreeMap<String, McpServerConfig>,
+}
+
+/// `npx PACKAGE ARGS…`, `uvx PACKAGE ARGS…` or `docker run … IMAGE ARGS…`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct McpServerConfig {
+    pub command: String,
+    #[serde(default)]
+    pub args: Vec<String>,
+    #[serde(default)]
+    pub env: BTreeMap<String, String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct AgentCreated {
+    /// `ok`.
+    pub status: String,
+    pub agent_id: AgentId,
+    pub message: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Agent {
+    pub id: AgentId,
+    pub name: String,
+    /// `personal`: the user's own, made with the account; `made`: from a request.
+    pub kind: String,
+    /// What it was made for.
+    pub request: String,
+    #[serde(default)]
+    pub plan: Option<Plan>,
+    pub toolbox_id: Option<ToolboxId>,
+    /// Short names of its servers.
+    pub servers: Vec<String>,
+    pub created_at: Timestamp,
+}
