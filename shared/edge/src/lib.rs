@@ -1,0 +1,30 @@
+#![doc = include_str!("../README.md")]
+
+mod app;
+mod body;
+mod clock;
+pub mod config;
+mod context;
+mod error;
+mod identity;
+#[cfg(feature = "hosted")]
+pub mod lambda;
+mod openapi;
+mod parameters;
+pub mod reach;
+pub mod request;
+pub mod routes;
+mod strict;
+#[cfg(feature = "testing")]
+pub mod testing;
+mod wake;
+
+pub use app::app;
+pub use body::Json;
+pub use clock::Clock;
+pub use context::Context;
+pub use error::Error;
+pub use identity::{Bearer, Device, Devices, Operator, User, Verifier};
+pub use parameters::{Path, Query};
+pub use routes::{Route, Who};
+pub use wake::Wake;
