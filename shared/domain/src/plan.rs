@@ -1,0 +1,201 @@
+//! From what was found for each need to a plan: one chosen server for each, or none and why.
+//!
+//! A need is never filled with the nearest wrong thing: below [`Rules::threshold`] nothing is chosen. Servers that a
+//! toolbox cannot run, that their publisher gave up, or whose package nobody could confirm are alternatives at most.
+
+pub mod follow;
+#[cfg(test)]
+mod tests;
+
+use crate::{
+    credentials::title,
+    launch::{Launch, launch},
+    names::{inline, server_slug, unique},
+};
+use protocol::{
+    catalog::ServerJson,
+    plan::{Alternative, Capability, Choice, Plan},
+};
+use std::collections::{BTreeMap, BTreeSet};
+
+const ALTERNATIVES_MAX: usize = 4;
+const REASON_MAX: usize = 300;
+const NEED_MAX: usize = 200;
+
+/// What was found for one need, best first.
+#[derive(Clone, Debug)]
+pub struct Need {
+    pub need: String,
+    pub candidates: Vec<Candidate>,
+}
+
+#[derive(Clone, Debug)]
+pub struct Candidate {
+    pub server: ServerJson,
+    /// The chance that it does what the need asks, 0 to 1.
+    pub confidence: f32,
+    pub why: String,
+}
+
+#[derive(Clone, Debug)]
+pub struct Rules {
+    /// Least confidence of a server that is chosen unasked.
+    pub threshold: f32,
+    /// How much less confident a server may be than the best for a need and still be preferred because it also serves
+    /// another one.
+    pub sharing: f32,
+    /// Servers that the user already has: catalog name to short name. They keep it.
+    pub present: BTreeMap<String, String>,
+    /// Short names that the user's other servers have.
+    pub taken: BTreeSet<String>,
+}
+
+impl Default for Rules {
+    fn default() -> Self {
+        Self { threshold: 0.3, sharing: 0.08, present: BTreeMap::new(), taken: BTreeSet::new() }
+    }
+}
+
+/// A plan, and the entry and launch of every server that it chose, by catalog name.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Planned {
+    pub plan: Plan,
+    pub chosen: BTreeMap<String, Prepared>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct Prepared {
+    pub server: ServerJson,
+    pub launch: Launch,
+}
+
+/// Why a candidate is not chosen, or how it would be run.
+fn fit(candidate: &Candidate) -> Result<Launch, String> {
+    let meta = &candidate.server.meta;
+    if meta
+        .get("io.agentopia/status")
+        .and_then(|status| status.as_str())
+        .is_some_and(|s| s == "deprecated" || s == "deleted")
+    {
+        return Err("its publisher gave it up".to_owned());
+    }
+    if meta.get("io.agentopia/unverified").and_then(serde_json::Value::as_bool) == Some(true) {
+        return Err("nobody could confirm that its package is what it says".to_owned());
+    }
+    launch(&candidate.server).map_err(|refusal| refusal.to_string())
+}
+
+/// Makes the plan. `picks` are catalog names that a language model or the user prefers, by need; one that is not among
+/// that need's candidates, or that may not be chosen, changes nothing.
+pub fn plan(request: &str, needs: &[Need], rules: &Rules, picks: &BTreeMap<usize, String>) -> Planned {
+    // Which candidates may be chosen for which need; the same server may be so for several.
+    let fitting: Vec<Vec<(&Candidate, Launch)>> = needs
+        .iter()
+        .map(|need| {
+            let good = need.candidates.iter().filter(|candidate| candidate.confidence >= rules.threshold);
+            good.filter_map(|candidate| Some((candidate, fit(candidate).ok()?))).collect()
+        })
+        .collect();
+    let mut naming = Naming { rules, given: BTreeMap::new() };
+    let mut planned =
+        Planned { plan: Plan { request: request.to_owned(), capabilities: Vec::new() }, ..Planned::default() };
+    for (nth, need) in needs.iter().enumerate() {
+        let wanted = picks.get(&nth).and_then(|name| fitting[nth].iter().find(|(c, _)| &c.server.name == name));
+        let best = wanted.or_else(|| preferred(&fitting, nth, rules.sharing));
+        let chosen = best.map(|(candidate, launch)| {
+            let prepared = Prepared { server: candidate.server.clone(), launch: launch.clone() };
+            planned.chosen.insert(candidate.server.name.clone(), prepared);
+            choice(candidate, launch, &mut naming)
+        });
+        let reason = match best {
+            Some((candidate, _)) => inline(&candidate.why, REASON_MAX),
+            None => none_reason(need, rules.threshold),
+        };
+        planned.plan.capabilities.push(Capability {
+            need: inline(&need.need, NEED_MAX),
+            alternatives: alternatives(need, chosen.as_ref()),
+            chosen,
+            reason,
+        });
+    }
+    planned
+}
+
+/// Among those nearly as good as the best for this need, the one that serves most of the needs.
+fn preferred<'a>(
+    fitting: &'a [Vec<(&'a Candidate, Launch)>],
+    nth: usize,
+    sharing: f32,
+) -> Option<&'a (&'a Candidate, Launch)> {
+    let near_best = |list: &'a [(&'a Candidate, Launch)]| {
+        let best = list.iter().map(|(c, _)| c.confidence).fold(f32::MIN, f32::max);
+        list.iter().filter(move |(c, _)| c.confidence >= best - sharing)
+    };
+    let serves = |name: &str| fitting.iter().filter(|list| near_best(list).any(|(c, _)| c.server.name == name)).count();
+    // The first of equals: candidates come best first.
+    near_best(&fitting[nth]).fold(None, |kept: Option<&(&Candidate, Launch)>, next| match kept {
+        Some(kept) if rank(kept, &serves) >= rank(next, &serves) => Some(kept),
+        _ => Some(next),
+    })
+}
+
+fn rank((candidate, _): &(&Candidate, Launch), serves: &impl Fn(&str) -> usize) -> (usize, f32) {
+    (serves(&candidate.server.name), candidate.confidence)
+}
+
+fn choice(candidate: &Candidate, launch: &Launch, naming: &mut Naming<'_>) -> Choice {
+    Choice {
+        name: candidate.server.name.clone(),
+        title: title(&candidate.server),
+        server: naming.name(&candidate.server),
+        confidence: candidate.confidence.clamp(0.0, 1.0),
+        package: launch.package.clone(),
+        inputs_unknown: launch.inputs_unknown,
+    }
+}
+
+/// Gives each server of the plan one short name.
+struct Naming<'a> {
+    rules: &'a Rules,
+    given: BTreeMap<String, String>,
+}
+
+impl Naming<'_> {
+    fn name(&mut self, server: &ServerJson) -> String {
+        if let Some(name) = self.rules.present.get(&server.name).or_else(|| self.given.get(&server.name)) {
+            return name.clone();
+        }
+        let name = unique(&server_slug(&server.name), |name| {
+            self.rules.taken.contains(name) || self.given.values().any(|given| given == name)
+        });
+        self.given.insert(server.name.clone(), name.clone());
+        name
+    }
+}
+
+fn alternatives(need: &Need, chosen: Option<&Choice>) -> Vec<Alternative> {
+    let others = need.candidates.iter().filter(|c| chosen.is_none_or(|chosen| chosen.name != c.server.name));
+    // What nobody could confirm, or what its publisher gave up, is not even proposed.
+    let proper = others.filter(|c| launch(&c.server).is_err() || fit(c).is_ok());
+    proper
+        .take(ALTERNATIVES_MAX)
+        .map(|c| Alternative {
+            name: c.server.name.clone(),
+            title: title(&c.server),
+            confidence: c.confidence.clamp(0.0, 1.0),
+        })
+        .collect()
+}
+
+fn none_reason(need: &Need, threshold: f32) -> String {
+    match need.candidates.first() {
+        None => "Nothing in the catalog does this.".to_owned(),
+        Some(best) if best.confidence < threshold => {
+            "Nothing in the catalog fits well enough to be chosen unasked.".to_owned()
+        }
+        Some(best) => match fit(best) {
+            Err(why) => format!("{} would fit, but {why}.", title(&best.server)),
+            Ok(_) => "Nothing in the catalog fits well enough to be chosen unasked.".to_owned(),
+        },
+    }
+}
