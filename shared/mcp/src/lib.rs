@@ -1,0 +1,15 @@
+#![doc = include_str!("../README.md")]
+
+#[cfg(feature = "client")]
+pub mod client;
+pub mod connection;
+mod error;
+pub mod json;
+pub mod message;
+pub mod reply;
+pub mod version;
+
+pub use connection::{Answer, Connection, Event, Options, Peer};
+pub use error::{Error, code};
+pub use message::{Id, Message};
+pub use version::Version;

@@ -1,0 +1,91 @@
+//! From the server: answers to their callers, requests refused, notifications on to whoever listens.
+
+use super::{
+    Answer, Event, Shared,
+    lines::{Line, Lines},
+};
+use crate::{
+    code,
+    json::{Limits, Refused},
+    message::Message,
+    reply,
+};
+use bytes::Bytes;
+use std::sync::{Arc, atomic::Ordering::Relaxed};
+use tokio::io::AsyncRead;
+
+/// Reads until the server or the connection ends.
+pub(super) async fn run(shared: Arc<Shared>, reader: impl AsyncRead + Unpin, max: usize) {
+    let mut lines = Lines::new(reader, max);
+    let mut closed = shared.closed.subscribe();
+    loop {
+        let line = tokio::select! {
+            // Not cancel-safe, and need not be: the connection is over when the other arm wins.
+            line = lines.next() => line,
+            _ = closed.wait_for(|closed| *closed) => break,
+        };
+        match line {
+            Ok(Some(Line::Whole(line))) => take(&shared, line),
+            Ok(Some(Line::TooLong(head))) => spoilt(&shared, &head, Refused::Envelope("longer than allowed")),
+            Ok(None) | Err(_) => break,
+        }
+    }
+    shared.close();
+}
+
+fn take(shared: &Shared, line: Bytes) {
+    if line.iter().all(u8::is_ascii_whitespace) {
+        return;
+    }
+    let message = match Message::parse(&line, Limits::ANSWER) {
+        Ok(message) => message,
+        Err(refused) => return spoilt(shared, &line, refused),
+    };
+    let id = message.id().map(|id| id.as_json());
+    match (&message.method, id) {
+        (None, id) => match id.and_then(|id| id.parse().ok()) {
+            Some(id) if shared.pending.settle(id, Ok(Answer(line.clone()))) => {
+                shared.counters.answers.fetch_add(1, Relaxed);
+            }
+            _ => {
+                shared.counters.unknown.fetch_add(1, Relaxed);
+            }
+        },
+        (Some(method), Some(id)) => {
+            let mut reply = match &**method {
+                "ping" => reply::result(id, "{}"),
+                // We declared no capability, so there is nothing that a server may ask of us.
+                _ => reply::error(Some(id), code::METHOD_NOT_FOUND, "not offered by this client", None),
+            };
+            reply.push(b'\n');
+            shared.outbox.push(&reply);
+        }
+        (Some(method), None) => {
+            let event = match &**method {
+                "notifications/tools/list_changed" => Event::ListChanged("tools"),
+                "notifications/resources/list_changed" => Event::ListChanged("resources"),
+                "notifications/prompts/list_changed" => Event::ListChanged("prompts"),
+                _ => Event::Notification(line.clone()),
+            };
+            // Nobody listening is fine.
+            let _ = shared.events.send(event);
+        }
+    }
+}
+
+/// A line that cannot be used. When it was an answer, its caller learns at once instead of waiting in vain.
+fn spoilt(shared: &Shared, line: &[u8], refused: Refused) {
+    shared.counters.garbage.fetch_add(1, Relaxed);
+    tracing::debug!(%refused, bytes = line.len(), "dropped a line of a server");
+    if let Some(id) = guess_id(line) {
+        shared.pending.settle(id, Err(refused));
+    }
+}
+
+/// The first thing in the line that looks like an id of ours. A wrong guess fails a call of the same server only, and
+/// only of one that breaks the protocol.
+fn guess_id(line: &[u8]) -> Option<u64> {
+    let at = memchr::memmem::find(line, b"\"id\":")? + 5;
+    let digits = line[at..].iter().skip_while(|b| **b == b' ').take_while(|b| b.is_ascii_digit());
+    String::from_utf8(digits.take(20).copied().collect()).ok()?.parse().ok()
+}
