@@ -1,5 +1,7 @@
 #![doc = include_str!("../README.md")]
 
+pub mod agentopia;
+
 use std::path::{Path, PathBuf};
 
 /// The top of the repository.

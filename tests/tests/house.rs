@@ -39,7 +39,8 @@ fn no_function_depends_on_another_or_on_the_toolbox() {
 fn the_toolbox_holds_no_part_of_the_control_plane() {
     for dependency in &dependencies()["dtma"] {
         let allowed = ["protocol", "domain", "capability", "sealing", "mcp", "runtime"];
-        let ours = root().join("shared").join(dependency).is_dir() || root().join("functions").join(dependency).is_dir();
+        let ours =
+            root().join("shared").join(dependency).is_dir() || root().join("functions").join(dependency).is_dir();
         assert!(!ours || allowed.contains(&dependency.as_str()), "dtma depends on {dependency}");
     }
 }
@@ -87,7 +88,8 @@ fn only_the_docker_module_names_bollard() {
 fn a_dependency_has_its_version_in_one_place() {
     for manifest in files(&root(), "Cargo.toml").into_iter().filter(|m| m.parent() != Some(&root())) {
         let text = std::fs::read_to_string(&manifest).expect("readable");
-        let sections = text.split("\n[").filter(|s| s.split(']').next().is_some_and(|head| head.ends_with("dependencies")));
+        let sections =
+            text.split("\n[").filter(|s| s.split(']').next().is_some_and(|head| head.ends_with("dependencies")));
         for line in sections.flat_map(|section| section.lines().skip(1)).filter(|line| line.contains('=')) {
             let shared = line.contains("workspace = true");
             assert!(shared, "{} has a version of its own: {line}", manifest.display());

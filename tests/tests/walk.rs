@@ -1,0 +1,179 @@
+//! The walk of a new user, with the built programs, real Docker, real npm and PyPI servers: from nothing to a tool's
+//! answer, on to a request that needs keys, through a crash, to the end.
+
+use serde_json::Value;
+use std::{
+    collections::BTreeSet,
+    path::Path,
+    process::Command,
+    time::{Duration, Instant},
+};
+use tests::agentopia::Agentopia;
+
+const NO_KEYS: &str = "Tell me the time in different time zones, and remember facts about people in a knowledge graph";
+const KEYS: &str = "Create a ticket in Linear whenever a new GitHub issue is opened";
+const ADA: &str = r#"{"entities": [{"name": "Ada", "entityType": "person", "observations": ["likes tea"]}]}"#;
+/// Looks like a key, is none.
+const TYPED: &str = "walk-7f3a9c1e55d84b20-not-a-real-key";
+
+#[test]
+fn from_a_sentence_to_a_tools_answer_and_back_after_a_crash() {
+    let agentopia = Agentopia::new();
+    let up = agentopia.up();
+    let url = up["url"].as_str().expect("the address").to_owned();
+    assert!(up["gateway"].as_str().is_some_and(|gateway| gateway.starts_with("http://127.0.0.1:")), "{up}");
+
+    answers_without_keys(&agentopia);
+    asks_for_keys_once(&agentopia);
+    keeps_a_server_that_fails_apart(&agentopia);
+    starts_again_at_once(&agentopia, &url);
+    survives_a_crash(&agentopia);
+    leaves_nothing_running(&agentopia);
+}
+
+fn answers_without_keys(agentopia: &Agentopia) {
+    let reply = agentopia.json(&["chat", NO_KEYS]);
+    assert_eq!(reply["status"], "success", "{reply}");
+    assert_eq!(reply["agent_created"], true, "{reply}");
+    assert_eq!(reply["required_credentials"], serde_json::json!([]));
+    let capabilities = reply["plan"]["capabilities"].as_array().expect("a plan");
+    let chosen: Vec<_> = capabilities.iter().map(|c| c["chosen"]["server"].as_str().unwrap_or_default()).collect();
+    assert_eq!(chosen, ["time", "memory"], "{reply}");
+    let said = reply["reply"].as_str().expect("words");
+    for capability in capabilities {
+        assert!(capability["chosen"]["confidence"].as_f64().is_some_and(|c| c > 0.0 && c <= 1.0), "{capability}");
+        assert!(!capability["reason"].as_str().unwrap_or_default().is_empty(), "{capability}");
+        assert!(said.contains(capability["chosen"]["title"].as_str().expect("a title")), "{said}");
+    }
+
+    let tools = tools(agentopia);
+    assert!(tools.contains("time.get_current_time"), "{tools:?}");
+    assert!(tools.contains("memory.create_entities"), "{tools:?}");
+    let time = agentopia.run(&["call", "time.get_current_time", r#"{"timezone": "Asia/Tokyo"}"#]);
+    assert!(time.contains("Asia/Tokyo") && time.contains("+09:00"), "{time}");
+    agentopia.run(&["call", "memory.create_entities", ADA]);
+    assert!(agentopia.run(&["call", "memory.read_graph", "{}"]).contains("likes tea"));
+}
+
+/// Every tool that the user can call, as `server.tool`.
+fn tools(agentopia: &Agentopia) -> BTreeSet<String> {
+    let text = agentopia.run(&["tools"]);
+    text.lines().filter_map(|line| line.split_whitespace().next()).map(str::to_owned).collect()
+}
+
+fn asks_for_keys_once(agentopia: &Agentopia) {
+    let reply = agentopia.json(&["chat", KEYS]);
+    assert_eq!(reply["status"], "pending_credentials", "{reply}");
+    let required = reply["required_credentials"].as_array().expect("a list");
+    let keys: BTreeSet<_> = required.iter().map(|r| r["credential_key"].as_str().expect("a name")).collect();
+    assert!(keys.contains("LINEAR_API_KEY") && keys.contains("GITHUB_PERSONAL_ACCESS_TOKEN"), "{reply}");
+    for one in required {
+        assert!(one["instructions"].as_array().is_some_and(|steps| !steps.is_empty()), "{one}");
+    }
+
+    let asked = keys.len();
+    let screen =
+        agentopia.at_terminal(&["chat", KEYS], |line| line.trim_end().ends_with(':').then(|| TYPED.to_owned()));
+    assert!(!screen.contains(TYPED), "the terminal showed what was typed:\n{screen}");
+    for key in keys {
+        assert!(screen.contains(key), "{asked} keys were wanted, {key} was not asked for:\n{screen}");
+    }
+    assert!(!holds(&agentopia.home(), TYPED.as_bytes()), "the key lies in the home folder in plain text");
+    assert!(holds(&agentopia.home(), b"LINEAR_API_KEY"), "the look into the home folder finds what is there");
+
+    let again = agentopia.json(&["chat", KEYS]);
+    assert_eq!(again["status"], "success", "{again}");
+    assert_eq!(again["required_credentials"], serde_json::json!([]), "{again}");
+}
+
+/// Whether any file below this folder holds these bytes.
+fn holds(folder: &Path, bytes: &[u8]) -> bool {
+    let found = Command::new("grep")
+        .args(["--recursive", "--quiet", "--binary-files=text", "--fixed-strings", "--"])
+        .arg(String::from_utf8_lossy(bytes).as_ref())
+        .arg(folder)
+        .status();
+    found.expect("grep runs").success()
+}
+
+fn keeps_a_server_that_fails_apart(agentopia: &Agentopia) {
+    for (source, why) in
+        [("npx:@agentopia-tests/there-is-no-such-package", "no such package"), ("npx:cowsay@1.6.0", "speaks no MCP")]
+    {
+        let output = agentopia.output(&["deploy", source, "--name", "broken"]);
+        let said = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+        assert!(!output.status.success(), "{why}: {said}");
+        assert!(said.contains("failed"), "{why}: {said}");
+    }
+    assert!(agentopia.run(&["call", "memory.read_graph", "{}"]).contains("likes tea"));
+    let refused = agentopia.output(&["call", "memory.there_is_no_such_tool", "{}"]);
+    assert!(!refused.status.success());
+}
+
+fn starts_again_at_once(agentopia: &Agentopia, url: &str) {
+    let started = Instant::now();
+    assert_eq!(agentopia.up()["url"], url, "a running Agentopia is left as it is");
+    println!("up, when it runs already: {:?}", started.elapsed());
+}
+
+fn survives_a_crash(agentopia: &Agentopia) {
+    let before = containers(agentopia);
+    assert!(before.len() >= 2, "{before:?}");
+    for program in ["agentopia", "dtma"] {
+        for pid in agentopia.processes(program) {
+            succeed(Command::new("kill").args(["-9", &pid.to_string()]));
+        }
+    }
+    agentopia.up();
+    assert_eq!(agentopia.processes("dtma").len(), 1);
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while !agentopia.output(&["call", "memory.read_graph", "{}"]).status.success() {
+        assert!(Instant::now() < deadline, "the servers did not come back");
+        std::thread::park_timeout(Duration::from_millis(200));
+    }
+    assert!(agentopia.run(&["call", "memory.read_graph", "{}"]).contains("likes tea"));
+    let after = containers(agentopia);
+    assert!(before.intersection(&after).count() >= 2, "the same containers run on:\n{before:?}\n{after:?}");
+}
+
+/// Name and start time of this home's running containers.
+fn containers(agentopia: &Agentopia) -> BTreeSet<String> {
+    let toolbox = agentopia.json(&["status"])["toolbox"]["id"].as_str().expect("a toolbox").to_owned();
+    let label = format!("label=agentopia.toolbox={toolbox}");
+    let ids = succeed(Command::new("docker").args(["ps", "--quiet", "--filter", &label]));
+    ids.lines()
+        .map(|id| succeed(Command::new("docker").args(["inspect", "-f", "{{.Name}} {{.State.StartedAt}}", id])))
+        .collect()
+}
+
+fn leaves_nothing_running(agentopia: &Agentopia) {
+    let running = containers(agentopia);
+    agentopia.down();
+    for program in ["agentopia", "dtma"] {
+        assert_eq!(agentopia.processes(program), Vec::<u32>::new(), "{program} runs on");
+    }
+    for container in running {
+        let name = container.split_whitespace().next().expect("a name").trim_start_matches('/').to_owned();
+        let still = succeed(Command::new("docker").args(["ps", "--quiet", "--filter", &format!("name={name}")]));
+        assert_eq!(still.trim(), "", "{name} runs on");
+    }
+}
+
+fn succeed(command: &mut Command) -> String {
+    let output = command.output().unwrap_or_else(|e| panic!("{command:?}: {e}"));
+    assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+/// Two homes and ports live side by side and do not see each other.
+#[test]
+fn two_homes_run_side_by_side() {
+    let (one, two) = (Agentopia::new(), Agentopia::new());
+    let urls = [one.up(), two.up()].map(|up: Value| up["url"].as_str().expect("the address").to_owned());
+    assert_ne!(urls[0], urls[1]);
+    one.json(&["chat", NO_KEYS]);
+    assert!(tools(&one).contains("time.get_current_time"));
+    assert!(tools(&two).is_empty(), "{:?}", tools(&two));
+    two.down();
+    assert!(tools(&one).contains("time.get_current_time"), "stopping one home stopped the other");
+}
