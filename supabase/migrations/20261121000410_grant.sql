@@ -110,16 +110,15 @@ begin
       where g.agent_id = agent.id and g.state = 'active' and (g.expires_at is null or g.expires_at > now())
         and (g.run_id is null or g.run_id = run)
   ), tool as (
-    -- A grant without conditions makes those with conditions needless; otherwise any of them may be met.
-    select server, tool, digest, class,
-        case when bool_or(args is null) then null when count(distinct args) = 1 then jsonb_agg(args)->0
-          else jsonb_build_object('anyOf', jsonb_agg(distinct args)) end as args,
-        case when bool_or(args is null) then max(ends) filter (where args is null) else min(ends) end as ends
-      from permission group by server, tool, digest, class
+    -- A grant without conditions makes those with conditions needless; otherwise each stands for itself.
+    select server, tool, digest, class, args, max(ends) as ends from permission p
+      where args is null or not exists (
+        select from permission o where o.server = p.server and o.tool = p.tool and o.args is null)
+      group by server, tool, digest, class, args
   )
-  select coalesce(jsonb_agg(jsonb_strip_nulls(jsonb_build_object('server', server, 'tool', tool, 'digest', digest,
-        'class', class)) || case when args is null then '{}'::jsonb else jsonb_build_object('args', args) end
-        order by server, tool), '[]'), min(ends)
+  select coalesce(jsonb_agg(jsonb_build_object('server', server, 'tool', tool, 'digest', digest, 'class', class)
+        || case when args is null then '{}'::jsonb else jsonb_build_object('args', args) end
+        order by server, tool, args), '[]'), min(ends)
     into tools, until from tool;
   return jsonb_build_object(
     'agent_id', agent.id, 'owner', agent.owner, 'toolbox_id', box.id, 'gateway', box.gateway, 'epoch', agent.epoch,

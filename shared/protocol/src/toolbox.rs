@@ -187,4 +187,7 @@ pub struct Server {
     #[serde(default)]
     pub catalog_name: Option<String>,
     pub status: ServerStatus,
+    /// Tools whose definition is no longer the one that was granted: they cannot be called until granted again.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub changed_tools: Vec<String>,
 }

@@ -1,0 +1,75 @@
+//! Agents.
+
+use crate::{Caller, Database, Error, server::Wanted};
+use protocol::{
+    agent::{Agent, AgentUpdate},
+    ids::*,
+    plan::Plan,
+};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+/// An agent and the servers that it needs.
+#[derive(Clone, Debug, Serialize)]
+pub struct NewAgent {
+    pub name: String,
+    pub request: String,
+    pub plan: Option<Plan>,
+    /// The user's only one when absent.
+    pub toolbox_id: Option<ToolboxId>,
+    pub servers: Vec<Wanted>,
+}
+
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+pub struct MadeAgent {
+    pub agent_id: AgentId,
+    pub toolbox_id: ToolboxId,
+    /// Absent until a machine has enrolled.
+    pub gateway: Option<String>,
+    /// The desired state that has its servers.
+    pub generation: u64,
+    /// In the order of the request.
+    pub servers: Vec<MadeServer>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct MadeServer {
+    pub id: ServerId,
+    pub name: String,
+}
+
+#[derive(Deserialize)]
+struct Deleted {
+    toolboxes: Vec<ToolboxId>,
+}
+
+impl Database {
+    /// Row, servers, grants and desired state, at once.
+    pub async fn agent_create(&self, caller: &Caller, agent: &NewAgent) -> Result<MadeAgent, Error> {
+        self.call(caller, "agent_create", agent).await
+    }
+
+    /// The user's own first.
+    pub async fn agent_list(&self, caller: &Caller) -> Result<Vec<Agent>, Error> {
+        self.call(caller, "agent_list", &json!({})).await
+    }
+
+    pub async fn agent_get(&self, caller: &Caller, id: AgentId) -> Result<Agent, Error> {
+        self.call(caller, "agent_get", &json!({"id": id})).await
+    }
+
+    pub async fn agent_update(&self, caller: &Caller, id: AgentId, update: &AgentUpdate) -> Result<Agent, Error> {
+        #[derive(Serialize)]
+        struct Arguments<'a> {
+            id: AgentId,
+            #[serde(flatten)]
+            update: &'a AgentUpdate,
+        }
+        self.call(caller, "agent_update", &Arguments { id, update }).await
+    }
+
+    /// Returns the toolboxes that have servers less to run.
+    pub async fn agent_delete(&self, caller: &Caller, id: AgentId) -> Result<Vec<ToolboxId>, Error> {
+        self.call(caller, "agent_delete", &json!({"id": id})).await.map(|deleted: Deleted| deleted.toolboxes)
+    }
+}
