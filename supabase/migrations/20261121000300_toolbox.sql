@@ -153,6 +153,13 @@ begin
 end
 $$;
 
+-- All that the caller could wake, after something was revoked.
+create function app.toolbox_reachable() returns jsonb
+language sql stable set search_path = '' as $$
+  select coalesce(jsonb_agg(jsonb_build_object('id', t.id, 'gateway', t.gateway)), '[]')
+    from app.toolbox t where t.gateway is not null
+$$;
+
 create function app.toolbox_bump(box_id uuid) returns bigint
 language sql set search_path = '' as $$
   update app.toolbox set generation = generation + 1 where id = box_id returning generation

@@ -105,7 +105,7 @@ begin
   if made.changed then
     perform app.toolbox_bump(box.id);
   end if;
-  return app.server_json(made.server);
+  return app.server_json(made.server) || jsonb_build_object('gateway', box.gateway);
 end
 $$;
 
@@ -144,7 +144,7 @@ declare
 begin
   update app.server s set revision = s.revision + 1, status = '{}' where s.id = server.id returning * into server;
   perform app.toolbox_bump(box.id);
-  return app.server_json(server);
+  return app.server_json(server) || jsonb_build_object('gateway', box.gateway);
 end
 $$;
 
@@ -158,7 +158,7 @@ begin
     where g.server_id = server.id and g.state = 'active'));
   delete from app.server s where s.id = server.id;
   perform app.toolbox_bump(box.id);
-  return jsonb_build_object('id', server.id);
+  return jsonb_build_object('toolboxes', app.toolbox_reachable());
 end
 $$;
 

@@ -221,7 +221,7 @@ begin
   delete from app.agent a where a.id = agent.id;
   delete from app.server s where s.id = any (idle);
   perform app.toolbox_bump(box) from unnest(boxes) box;
-  return jsonb_build_object('id', agent.id, 'toolboxes', to_jsonb(boxes));
+  return jsonb_build_object('toolboxes', app.toolbox_reachable());
 end
 $$;
 

@@ -82,7 +82,7 @@ begin
     update app.tool_grant g set state = 'revoked' where g.id = permission.id returning * into permission;
     perform app.agent_revoke(array[permission.agent_id]);
   end if;
-  return app.grant_json(permission);
+  return jsonb_build_object('toolboxes', app.toolbox_reachable());
 end
 $$;
 

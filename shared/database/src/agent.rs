@@ -1,6 +1,10 @@
 //! Agents.
 
-use crate::{Caller, Database, Error, server::Wanted};
+use crate::{
+    Caller, Database, Error,
+    server::Wanted,
+    toolbox::{Reachable, Revoked},
+};
 use protocol::{
     agent::{Agent, AgentUpdate},
     ids::*,
@@ -38,11 +42,6 @@ pub struct MadeServer {
     pub name: String,
 }
 
-#[derive(Deserialize)]
-struct Deleted {
-    toolboxes: Vec<ToolboxId>,
-}
-
 impl Database {
     /// Row, servers, grants and desired state, at once.
     pub async fn agent_create(&self, caller: &Caller, agent: &NewAgent) -> Result<MadeAgent, Error> {
@@ -68,8 +67,8 @@ impl Database {
         self.call(caller, "agent_update", &Arguments { id, update }).await
     }
 
-    /// Returns the toolboxes that have servers less to run.
-    pub async fn agent_delete(&self, caller: &Caller, id: AgentId) -> Result<Vec<ToolboxId>, Error> {
-        self.call(caller, "agent_delete", &json!({"id": id})).await.map(|deleted: Deleted| deleted.toolboxes)
+    /// Its servers go too, unless another made agent uses them or their user deployed them directly.
+    pub async fn agent_delete(&self, caller: &Caller, id: AgentId) -> Result<Vec<Reachable>, Error> {
+        self.call(caller, "agent_delete", &json!({"id": id})).await.map(|revoked: Revoked| revoked.toolboxes)
     }
 }

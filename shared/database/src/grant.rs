@@ -1,6 +1,9 @@
 //! Grants, what a capability may hold because of them, and what time alone takes away.
 
-use crate::{Caller, Database, Error};
+use crate::{
+    Caller, Database, Error,
+    toolbox::{Reachable, Revoked},
+};
 use protocol::{
     capability::{CapabilityRequest, GrantedTool},
     grant::{Grant, GrantCreate},
@@ -39,8 +42,8 @@ impl Database {
     }
 
     /// Revokes it, and with it every capability that its agent has.
-    pub async fn grant_delete(&self, caller: &Caller, id: GrantId) -> Result<Grant, Error> {
-        self.call(caller, "grant_delete", &json!({"id": id})).await
+    pub async fn grant_delete(&self, caller: &Caller, id: GrantId) -> Result<Vec<Reachable>, Error> {
+        self.call(caller, "grant_delete", &json!({"id": id})).await.map(|revoked: Revoked| revoked.toolboxes)
     }
 
     pub async fn capability_issue(&self, caller: &Caller, request: &CapabilityRequest) -> Result<Issued, Error> {

@@ -1,0 +1,66 @@
+#![doc = include_str!("../README.md")]
+
+pub mod agent;
+mod caller;
+mod direct;
+mod error;
+pub mod grant;
+pub mod server;
+mod tls;
+pub mod toolbox;
+
+#[cfg(feature = "embedded")]
+pub mod embedded;
+
+pub use caller::Caller;
+pub use error::Error;
+
+use serde::{Serialize, de::DeserializeOwned};
+use std::{path::PathBuf, time::Duration};
+
+/// The database, behind whichever door it was opened by. Cheap to clone; one for a process.
+#[derive(Clone)]
+pub struct Database(Door);
+
+#[derive(Clone)]
+enum Door {
+    Direct(direct::Direct),
+}
+
+/// How the direct door behaves.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Connections at most. A Lambda instance answers one request at a time: 2 are plenty there.
+    pub pool_size: usize,
+    /// For opening a connection, and for waiting until one is free.
+    pub connect_timeout: Duration,
+    /// For one call. The login role's `statement_timeout` (15 s) ends the statement in the server before.
+    pub call_timeout: Duration,
+    /// More root certificates (PEM), for a server whose certificate the machine does not know.
+    pub ca: Option<PathBuf>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { pool_size: 8, connect_timeout: Duration::from_secs(3), call_timeout: Duration::from_secs(20), ca: None }
+    }
+}
+
+impl Database {
+    /// The direct door, by a Postgres URL. Opens no connection yet; TLS wherever the host is not this machine.
+    pub fn direct(url: &str, options: &Options) -> Result<Self, Error> {
+        Ok(Self(Door::Direct(direct::Direct::new(url, options)?)))
+    }
+
+    /// Runs `api.<function>(arguments)` as `caller`, in one transaction and one round trip.
+    pub async fn call<R: DeserializeOwned>(
+        &self,
+        caller: &Caller,
+        function: &'static str,
+        arguments: &(impl Serialize + ?Sized),
+    ) -> Result<R, Error> {
+        match &self.0 {
+            Door::Direct(door) => door.call(caller, function, arguments).await,
+        }
+    }
+}

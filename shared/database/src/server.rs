@@ -1,9 +1,12 @@
 //! Servers at a toolbox.
 
-use crate::{Caller, Database, Error};
+use crate::{
+    Caller, Database, Error,
+    toolbox::{Reachable, Revoked},
+};
 use protocol::{ids::*, server::Source, toolbox::Server};
-use serde::Serialize;
-use serde_json::{Value, json};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
 use std::collections::BTreeMap;
 
 /// A server that should run. One that does the same already is shared instead of deployed twice.
@@ -23,9 +26,18 @@ pub struct Wanted {
     pub hosts: Vec<String>,
 }
 
+/// A server that its toolbox should hear of soon.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+pub struct Deployed {
+    #[serde(flatten)]
+    pub server: Server,
+    /// The toolbox's; absent until a machine has enrolled.
+    pub gateway: Option<String>,
+}
+
 impl Database {
     /// A server that its user deploys directly; their own agent may use all of it.
-    pub async fn server_create(&self, caller: &Caller, toolbox: ToolboxId, wanted: &Wanted) -> Result<Server, Error> {
+    pub async fn server_create(&self, caller: &Caller, toolbox: ToolboxId, wanted: &Wanted) -> Result<Deployed, Error> {
         #[derive(Serialize)]
         struct Arguments<'a> {
             toolbox_id: ToolboxId,
@@ -44,12 +56,18 @@ impl Database {
         self.call(caller, "server_get", &json!({"toolbox_id": toolbox, "id": id})).await
     }
 
-    pub async fn server_restart(&self, caller: &Caller, toolbox: ToolboxId, id: ServerId) -> Result<Server, Error> {
+    pub async fn server_restart(&self, caller: &Caller, toolbox: ToolboxId, id: ServerId) -> Result<Deployed, Error> {
         self.call(caller, "server_restart", &json!({"toolbox_id": toolbox, "id": id})).await
     }
 
     /// Its grants go with it, and what capabilities its agents have.
-    pub async fn server_delete(&self, caller: &Caller, toolbox: ToolboxId, id: ServerId) -> Result<(), Error> {
-        self.call(caller, "server_delete", &json!({"toolbox_id": toolbox, "id": id})).await.map(|_: Value| ())
+    pub async fn server_delete(
+        &self,
+        caller: &Caller,
+        toolbox: ToolboxId,
+        id: ServerId,
+    ) -> Result<Vec<Reachable>, Error> {
+        let arguments = json!({"toolbox_id": toolbox, "id": id});
+        self.call(caller, "server_delete", &arguments).await.map(|revoked: Revoked| revoked.toolboxes)
     }
 }

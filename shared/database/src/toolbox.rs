@@ -25,6 +25,19 @@ pub struct ToolboxKey {
     pub owner: UserId,
 }
 
+/// A toolbox that can be told to look now.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct Reachable {
+    pub id: ToolboxId,
+    pub gateway: String,
+}
+
+/// What a revocation answers: those who should hear of it soon.
+#[derive(Deserialize)]
+pub(crate) struct Revoked {
+    pub(crate) toolboxes: Vec<Reachable>,
+}
+
 #[derive(Deserialize)]
 struct Made {
     id: ToolboxId,

@@ -1,0 +1,46 @@
+//! SQL of ours, run as an administrator: bootstrap, templates, tests. Never anything from outside.
+
+use super::Error;
+use tokio_postgres::{Client, NoTls, SimpleQueryMessage};
+
+/// An administrator's connection.
+pub struct Admin(Client);
+
+impl Admin {
+    pub async fn connect(url: &str) -> Result<Self, Error> {
+        let (client, connection) = tokio_postgres::connect(url, NoTls).await.map_err(Error::Connection)?;
+        tokio::spawn(async move {
+            if let Err(error) = connection.await {
+                tracing::warn!(%error, "administrator's connection ended");
+            }
+        });
+        Ok(Self(client))
+    }
+
+    /// Runs statements as they stand; several are one transaction. `name` is for the message when they fail.
+    pub async fn run(&self, name: &str, sql: &str) -> Result<(), Error> {
+        self.0.batch_execute(sql).await.map_err(failed(name))
+    }
+
+    /// The rows of a query, as text.
+    pub async fn rows(&self, sql: &str) -> Result<Vec<Vec<Option<String>>>, Error> {
+        let answer = self.0.simple_query(sql).await.map_err(failed("query"))?;
+        let rows = answer.into_iter().filter_map(|message| match message {
+            SimpleQueryMessage::Row(row) => Some((0..row.len()).map(|i| row.get(i).map(str::to_owned)).collect()),
+            _ => None,
+        });
+        Ok(rows.collect())
+    }
+
+    pub(super) fn client(&mut self) -> &mut Client {
+        &mut self.0
+    }
+}
+
+pub(super) fn failed(name: &str) -> impl FnOnce(tokio_postgres::Error) -> Error {
+    let name = name.to_owned();
+    |source| {
+        let reason = source.as_db_error().map_or_else(|| source.to_string(), ToString::to_string);
+        Error::Script { name, reason, source }
+    }
+}
