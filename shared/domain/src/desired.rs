@@ -3,8 +3,11 @@
 //! Only a valid state of a higher generation ever changes anything. A lower one is an old message; the same one with other
 //! content is a fault or an attack, and neither may remove a server.
 
+mod fit;
 #[cfg(test)]
 mod tests;
+
+pub use fit::{Unfit, fit};
 
 use crate::names::{is_server_name, server_slug};
 use protocol::{server::Source, toolbox::DesiredState};

@@ -1,4 +1,5 @@
 use super::*;
+use crate::launch;
 use proptest::prelude::*;
 use protocol::{ids::ServerId, server::ServerSpec};
 
@@ -53,6 +54,37 @@ fn names_are_made_from_sources() {
     assert_eq!(oci("localhost:5000/team/weather:1.2"), "weather");
     assert_eq!(oci("mcp/github@sha256:0123"), "github");
     assert_eq!(name(&Source::Remote { url: "https://mcp.linear.app/sse".to_owned() }), "linear");
+}
+
+fn fits(source: &Source, args: &[&str], variables: &[&str], hosts: &[&str]) -> Result<Source, Unfit> {
+    let owned = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>();
+    let env = variables.iter().map(|name| ((*name).to_owned(), "x".to_owned())).collect();
+    fit(source, &owned(args), &env, &[], &owned(hosts))
+}
+
+#[test]
+fn a_server_that_can_run_is_let_through() {
+    let npx = |version: Option<&str>| Source::Npx { package: "@a/b".to_owned(), version: version.map(str::to_owned) };
+    assert_eq!(fits(&npx(Some("latest")), &["--dir", "a b; c"], &["LEVEL"], &["api.example.com:443"]), Ok(npx(None)));
+    assert_eq!(fits(&npx(Some("1.2.3")), &[], &[], &["*"]), Ok(npx(Some("1.2.3"))));
+    let remote = Source::Remote { url: "https://mcp.linear.app/sse".to_owned() };
+    assert_eq!(fits(&remote, &[], &[], &[]), Ok(remote.clone()));
+}
+
+#[test]
+fn a_server_that_would_shape_its_own_start_is_not() {
+    let npx = |package: &str| Source::Npx { package: package.to_owned(), version: None };
+    for package in ["", "--yes", "a b", "git+https://example.com/a.git", "../a", "a@1"] {
+        assert_eq!(fits(&npx(package), &[], &[], &[]), Err(Unfit::Source(launch::Refusal::Identifier)), "{package}");
+    }
+    assert_eq!(fits(&npx("a"), &[], &["LD_PRELOAD"], &[]), Err(Unfit::Source(launch::Refusal::Variable)));
+    assert_eq!(fits(&npx("a"), &["a\0b"], &[], &[]), Err(Unfit::Arguments));
+    for host in ["example.com", "example.com:0", "example.com:99999", "a b:443", "http://a:1/"] {
+        assert_eq!(fits(&npx("a"), &[], &[], &[host]), Err(Unfit::Hosts), "{host}");
+    }
+    for url in ["http://a.example", "https://", "https://user@a.example/", "file:///etc/passwd"] {
+        assert_eq!(fits(&Source::Remote { url: url.to_owned() }, &[], &[], &[]), Err(Unfit::Address), "{url}");
+    }
 }
 
 proptest! {

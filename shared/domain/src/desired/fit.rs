@@ -1,0 +1,104 @@
+//! Whether a server that a user describes directly can be run at all.
+//!
+//! The package and the names of variables obey the same closed grammars as those of a catalog entry. Arguments are freer:
+//! they are the user's own, and no shell ever reads them.
+
+use crate::launch::{self, launch};
+use protocol::{
+    catalog::{Input, Package, ServerJson},
+    server::Source,
+};
+use std::collections::BTreeMap;
+
+const ARGUMENTS: usize = 64;
+const ARGUMENT: usize = 4096;
+const VARIABLES: usize = 64;
+const HOSTS: usize = 32;
+
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Unfit {
+    #[error("{0}")]
+    Source(#[from] launch::Refusal),
+    #[error("its address is not an https one")]
+    Address,
+    #[error("it has more than 64 arguments, or one that is too long or not text")]
+    Arguments,
+    #[error("it has more than 64 variables, or one that is too long or not text")]
+    Variables,
+    #[error("a host is written as name:port, or * for any public address")]
+    Hosts,
+}
+
+/// The source as it is deployed: a version of `latest` is none.
+pub fn fit(
+    source: &Source,
+    args: &[String],
+    env: &BTreeMap<String, String>,
+    secrets: &[String],
+    hosts: &[String],
+) -> Result<Source, Unfit> {
+    if args.len() > ARGUMENTS || !args.iter().all(|argument| is_text(argument)) {
+        return Err(Unfit::Arguments);
+    }
+    if env.len() + secrets.len() > VARIABLES || !env.values().all(|value| is_text(value)) {
+        return Err(Unfit::Variables);
+    }
+    if hosts.len() > HOSTS || !hosts.iter().all(|host| host == "*" || is_host(host)) {
+        return Err(Unfit::Hosts);
+    }
+    // As a catalog entry would say it, so that the rules for entries decide.
+    let variables = env.keys().chain(secrets).map(|name| Input {
+        name: name.clone(),
+        is_required: true,
+        value: Some("set".to_owned()),
+        ..Input::default()
+    });
+    let package = |registry_type: &str, identifier: &str, version: &Option<String>| Package {
+        registry_type: registry_type.to_owned(),
+        identifier: identifier.to_owned(),
+        version: version.clone(),
+        runtime_hint: None,
+        transport: None,
+        environment_variables: variables.clone().collect(),
+        package_arguments: Vec::new(),
+        runtime_arguments: Vec::new(),
+    };
+    let package = match source {
+        Source::Npx { package: name, version } => package("npm", name, version),
+        Source::Uvx { package: name, version } => package("pypi", name, version),
+        Source::Oci { image } => package("oci", image, &None),
+        Source::Remote { url } => {
+            return if is_address(url) { Ok(source.clone()) } else { Err(Unfit::Address) };
+        }
+    };
+    let entry = ServerJson {
+        name: String::new(),
+        description: String::new(),
+        version: String::new(),
+        title: None,
+        repository: None,
+        website_url: None,
+        packages: vec![package],
+        remotes: Vec::new(),
+        meta: Default::default(),
+    };
+    Ok(launch(&entry)?.source)
+}
+
+fn is_text(text: &str) -> bool {
+    text.len() <= ARGUMENT && !text.chars().any(|c| c == '\0')
+}
+
+fn is_host(host: &str) -> bool {
+    let Some((name, port)) = host.rsplit_once(':') else { return false };
+    port.parse::<u16>().is_ok_and(|port| port > 0)
+        && (1..=253).contains(&name.len())
+        && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'.' || b == b'-')
+}
+
+fn is_address(url: &str) -> bool {
+    url.strip_prefix("https://").is_some_and(|rest| {
+        let host = rest.split(['/', '?', '#']).next().unwrap_or_default();
+        url.len() <= 1000 && !host.is_empty() && !host.contains('@') && !url.chars().any(|c| c.is_control() || c == ' ')
+    })
+}
