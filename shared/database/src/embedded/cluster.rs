@@ -55,6 +55,8 @@ impl Cluster {
             cluster.init().await?;
         }
         if !cluster.answers().await {
+            // It may run with other settings.
+            cluster.stop().await?;
             cluster.configure()?;
             cluster.launch().await?;
         }
@@ -188,7 +190,7 @@ impl Cluster {
 /// In a socket's name only.
 const SOCKET_PORT: u16 = 5432;
 
-/// Statement logs would keep parameters, and parameters hold what people wrote.
+/// No statement, no parameter and no refusal is logged: they hold what people wrote.
 const COMMON: &str = "unix_socket_permissions = 0700
 shared_buffers = 128MB
 maintenance_work_mem = 128MB
@@ -197,6 +199,8 @@ jit = off
 timezone = 'UTC'
 log_timezone = 'UTC'
 log_checkpoints = off
+log_min_messages = log
+log_min_error_statement = panic
 log_parameter_max_length = 0
 log_parameter_max_length_on_error = 0
 ";
