@@ -1,6 +1,10 @@
 //! What surrounds a function's router: the open routes, and the layers that every request passes.
 
-use crate::{Context, error, openapi, request::Request, routes::{Route, Who}};
+use crate::{
+    Context, error, openapi,
+    request::Request,
+    routes::{Route, Who},
+};
 use axum::{
     Router,
     extract::{Request as HttpRequest, State},
@@ -8,7 +12,9 @@ use axum::{
     response::{Html, IntoResponse, Response},
     routing::get,
 };
+use database::Caller;
 use http::{HeaderName, HeaderValue, Method, StatusCode, header};
+use serde_json::{Value, json};
 use std::{sync::Arc, time::Duration};
 use tower_http::cors::{AllowOrigin, CorsLayer};
 use tracing::Instrument;
@@ -28,7 +34,10 @@ pub fn app(router: Router, tables: &[&[Route]], context: &Context) -> Router {
     let page: Arc<str> = openapi::page(&tables).into();
     let open = Router::new()
         .route("/healthz", get(healthz).with_state(context.clone()))
-        .route("/openapi.json", get(move || async move { ([(header::CONTENT_TYPE, "application/json")], document.to_string()) }))
+        .route(
+            "/openapi.json",
+            get(move || async move { ([(header::CONTENT_TYPE, "application/json")], document.to_string()) }),
+        )
         .route("/docs", get(move || async move { Html(page.to_string()) }));
     router
         .merge(open)
@@ -40,8 +49,10 @@ pub fn app(router: Router, tables: &[&[Route]], context: &Context) -> Router {
 }
 
 async fn healthz(State(context): State<Context>) -> Response {
-    match tokio::time::timeout(Duration::from_secs(2), context.database.ping()).await {
-        Ok(Ok(())) => axum::Json(serde_json::json!({"status": "ok"})).into_response(),
+    let (caller, nothing) = (Caller::anonymous(), json!({}));
+    let call = context.database.call::<Value>(&caller, "health", &nothing);
+    match tokio::time::timeout(Duration::from_secs(2), call).await {
+        Ok(Ok(health)) => axum::Json(health).into_response(),
         _ => crate::Error::unavailable("The database does not answer.", "Run `agentopia doctor`.").into_response(),
     }
 }

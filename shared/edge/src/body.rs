@@ -26,7 +26,8 @@ impl<T: DeserializeOwned, S: Send + Sync, const LIMIT: usize> FromRequest<S> for
                 "Send it with the header Content-Type: application/json.",
             ));
         }
-        let declared = parts.headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+        let declared =
+            parts.headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
         if declared.is_some_and(|length| length > LIMIT as u64) {
             return Err(too_large(LIMIT));
         }
@@ -37,7 +38,13 @@ impl<T: DeserializeOwned, S: Send + Sync, const LIMIT: usize> FromRequest<S> for
                 Error::malformed("The body ended before it was complete.", "Send the request again.")
             }
         })?;
-        strict::from_slice(&bytes.to_bytes()).map(Self).map_err(refusal)
+        Self::read(&bytes.to_bytes())
+    }
+}
+
+impl<T: DeserializeOwned, const LIMIT: usize> Json<T, LIMIT> {
+    pub(crate) fn read(bytes: &[u8]) -> Result<Self, Error> {
+        strict::from_slice(bytes).map(Self).map_err(refusal)
     }
 }
 
@@ -52,10 +59,13 @@ fn too_large(limit: usize) -> Error {
 /// The message of `serde_json` names a place and a field, never a value that was sent: a wrong type is told as its kind.
 fn refusal(error: serde_json::Error) -> Error {
     let place = format!("line {}, column {}", error.line(), error.column());
+    let twice = error.to_string().contains(strict::TWICE);
     match error.classify() {
-        serde_json::error::Category::Data => {
-            Error::invalid(format!("The body does not fit: {}.", without_values(&error.to_string())), "Compare it with /openapi.json.")
-        }
+        _ if twice => Error::malformed(format!("A key appears twice in one object at {place}."), "Send each key once."),
+        serde_json::error::Category::Data => Error::invalid(
+            format!("The body does not fit: {}.", without_values(&error.to_string())),
+            "Compare it with /openapi.json.",
+        ),
         _ => Error::malformed(format!("The body is not JSON at {place}."), "Send one JSON value in UTF-8."),
     }
 }

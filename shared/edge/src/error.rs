@@ -163,9 +163,9 @@ fn kind(status: StatusCode) -> (&'static str, &'static str) {
         415 => ("media-type", "Not in this format"),
         422 => ("invalid", "The request cannot be carried out"),
         429 => ("too-many", "Too many requests"),
-        502..=504 => ("unavailable", "Not available"),
-        400..=499 => ("refused", "Refused"),
-        _ => ("internal", "Something went wrong"),
+        502 | 503 | 504 => ("unavailable", "Not available"),
+        500 | 501 | 505.. => ("internal", "Something went wrong"),
+        _ => ("refused", "Refused"),
     }
 }
 

@@ -1,6 +1,6 @@
 #![doc = include_str!("../README.md")]
 
-mod app;
+pub mod app;
 mod body;
 mod clock;
 pub mod config;

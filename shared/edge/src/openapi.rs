@@ -38,7 +38,8 @@ fn operation(route: &Route) -> Value {
         .parameters()
         .map(|name| json!({"name": name, "in": "path", "required": true, "schema": {"type": "string"}}))
         .collect();
-    parameters.extend(route.query.iter().map(|name| json!({"name": name, "in": "query", "schema": {"type": "string"}})));
+    parameters
+        .extend(route.query.iter().map(|name| json!({"name": name, "in": "query", "schema": {"type": "string"}})));
     let mut operation = json!({
         "summary": route.summary,
         "operationId": id(route),

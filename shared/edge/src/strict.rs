@@ -10,6 +10,9 @@ pub(crate) fn from_slice<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, serde_j
     serde_json::from_slice(bytes)
 }
 
+/// Part of the message for a key that is there again.
+pub(crate) const TWICE: &str = "appears twice in one object";
+
 /// Walks a value and keeps nothing of it.
 struct Checked;
 
@@ -33,7 +36,7 @@ impl<'de> Visitor<'de> for Walk {
         while let Some(key) = map.next_key::<String>()? {
             map.next_value::<Checked>()?;
             if let Some(key) = keys.replace(key) {
-                return Err(de::Error::custom(format_args!("the key {key:?} appears twice")));
+                return Err(de::Error::custom(format_args!("the key {key:?} {TWICE}")));
             }
         }
         Ok(Checked)

@@ -95,12 +95,15 @@ where
         let bearer = Bearer::from_request_parts(parts, state).await?;
         let context = Context::from_ref(state);
         let claimed = device::claimed_toolbox(bearer.expose()).map_err(refused)?;
-        let Some(known) = context.devices.known(&context, claimed).await? else { return Err(refused("unknown toolbox")) };
+        let Some(known) = context.devices.known(&context, claimed).await? else {
+            return Err(refused("unknown toolbox"));
+        };
         let claims = device::verify(&known.key, bearer.expose(), context.clock.seconds()).map_err(refused)?;
         // A token works once. When that cannot be recorded, it does not work at all.
         let nonce = format!("{}:{}", claims.toolbox, claims.jti);
         if !context.ephemeral.once("device-nonce", &nonce, NONCE_KEPT).await.map_err(|error| {
-            Error::unavailable("The request cannot be checked just now.", "Try again in a few seconds.").with_source(error)
+            Error::unavailable("The request cannot be checked just now.", "Try again in a few seconds.")
+                .with_source(error)
         })? {
             return Err(refused("used before"));
         }

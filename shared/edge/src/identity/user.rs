@@ -5,7 +5,7 @@ use crate::{Context, Error};
 use axum::extract::{FromRef, FromRequestParts};
 use database::Caller;
 use http::request::Parts;
-use protocol::ids::UserId;
+use protocol::{chat::Secret, ids::UserId};
 
 /// The user whose token came with the request. 401 otherwise.
 #[derive(Clone)]
@@ -17,7 +17,7 @@ pub struct User {
 impl User {
     /// As the database knows them.
     pub fn caller(&self) -> Caller {
-        Caller::user(self.id).with_token(self.token.expose())
+        Caller::user(self.id).with_token(Secret::new(self.token.expose().to_owned()))
     }
 }
 

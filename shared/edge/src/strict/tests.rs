@@ -34,7 +34,8 @@ fn values() -> impl Strategy<Value = Value> {
     leaf.prop_recursive(4, 40, 5, |inner| {
         prop_oneof![
             proptest::collection::vec(inner.clone(), 0..5).prop_map(Value::from),
-            proptest::collection::btree_map("[a-z]{1,3}", inner, 0..5).prop_map(|map| Value::Object(map.into_iter().collect())),
+            proptest::collection::btree_map("[a-z]{1,3}", inner, 0..5)
+                .prop_map(|map| Value::Object(map.into_iter().collect())),
         ]
     })
 }

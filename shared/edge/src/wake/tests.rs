@@ -21,7 +21,13 @@ fn a_toolbox_chooses_its_address_only_within_reach() {
     assert!(allowed(&url("http://[::1]:9787/wake"), Reach::Loopback));
     assert!(!allowed(&url("http://10.0.0.1/wake"), Reach::Loopback));
     assert!(allowed(&url("https://1.1.1.1/wake"), Reach::Public));
-    for inside in ["https://127.0.0.1/", "https://169.254.169.254/", "https://[::ffff:10.0.0.1]/", "http://1.1.1.1/", "file:///etc/passwd"] {
+    for inside in [
+        "https://127.0.0.1/",
+        "https://169.254.169.254/",
+        "https://[::ffff:10.0.0.1]/",
+        "http://1.1.1.1/",
+        "file:///etc/passwd",
+    ] {
         assert!(!allowed(&url(inside), Reach::Public), "{inside}");
     }
 }
@@ -31,22 +37,28 @@ async fn it_wakes_with_a_token_for_that_toolbox_and_gives_up_in_time() {
     let der = SigningKey::generate().expect("random numbers");
     let minter = Arc::new(Minter::from_pkcs8("k1", &der).expect("a key"));
     let toolbox = ToolboxId::new();
-    let verifier = Arc::new(Verifier::new(&[("k1".to_owned(), minter.key().public_key().to_string())].into(), toolbox, UserId::new()).expect("a key"));
+    let verifier = Arc::new(
+        Verifier::new(&[("k1".to_owned(), minter.key().public_key().to_string())].into(), toolbox, UserId::new())
+            .expect("a key"),
+    );
     let woken = Arc::new(AtomicUsize::new(0));
     let counter = woken.clone();
     let app = Router::new()
         .route(
             "/wake",
-            post(|State((verifier, counter)): State<(Arc<Verifier>, Arc<AtomicUsize>)>, headers: HeaderMap| async move {
-                let token = headers["authorization"].to_str().expect("text").trim_start_matches("Bearer ").to_owned();
-                match control::verify(&verifier, &token, jiff::Timestamp::now().as_second()) {
-                    Ok(control::Action::Wake) => {
-                        counter.fetch_add(1, Ordering::SeqCst);
-                        StatusCode::NO_CONTENT
+            post(
+                |State((verifier, counter)): State<(Arc<Verifier>, Arc<AtomicUsize>)>, headers: HeaderMap| async move {
+                    let token =
+                        headers["authorization"].to_str().expect("text").trim_start_matches("Bearer ").to_owned();
+                    match control::verify(&verifier, &token, jiff::Timestamp::now().as_second()) {
+                        Ok(control::Action::Wake) => {
+                            counter.fetch_add(1, Ordering::SeqCst);
+                            StatusCode::NO_CONTENT
+                        }
+                        _ => StatusCode::UNAUTHORIZED,
                     }
-                    _ => StatusCode::UNAUTHORIZED,
-                }
-            }),
+                },
+            ),
         )
         .with_state((verifier, counter));
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");

@@ -66,7 +66,8 @@ async fn a_key_takes_one_algorithm_only() {
     // No signature at all.
     let token = tokens.sign(&claims);
     let body = token.split('.').nth(1).expect("three parts");
-    for head in [json!({"alg": "none"}), json!({"alg": "none", "kid": "test"}), json!({"alg": "RS256", "kid": "test"})] {
+    for head in [json!({"alg": "none"}), json!({"alg": "none", "kid": "test"}), json!({"alg": "RS256", "kid": "test"})]
+    {
         use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
         let head = URL_SAFE_NO_PAD.encode(head.to_string());
         assert!(!good(&verifier, &format!("{head}.{body}.")).await);
