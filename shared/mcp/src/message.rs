@@ -39,6 +39,7 @@ pub struct Params<'a> {
     /// `params.protocolVersion`, of `initialize`.
     pub protocol_version: Option<Cow<'a, str>>,
     arguments: Option<Span>,
+    request_id: Option<Span>,
     meta: Option<Meta<'a>>,
 }
 
@@ -51,10 +52,18 @@ struct Meta<'a> {
 }
 
 #[derive(Clone, Debug)]
-struct ResultSpan {
-    span: Span,
-    empty: bool,
-    typed: bool,
+pub(crate) struct ResultSpan {
+    pub(crate) span: Span,
+    pub(crate) empty: bool,
+    /// It has a `resultType`.
+    pub(crate) typed: bool,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct AnswerSpans {
+    pub(crate) id: Span,
+    pub(crate) result: Option<ResultSpan>,
+    pub(crate) error: Option<Span>,
 }
 
 /// A request's id as the client wrote it, to be written back the same.
@@ -136,6 +145,29 @@ impl<'a> Message<'a> {
         Some(&self.text[span])
     }
 
+    /// The JSON text of `params.requestId`, of a cancellation.
+    pub fn request_id(&self) -> Option<&'a str> {
+        let span = self.params.as_ref()?.request_id.clone()?;
+        Some(&self.text[span])
+    }
+
+    /// Where `params.name` stands, quotes included.
+    pub fn name_span(&self) -> Option<Span> {
+        self.params.as_ref()?.name_span.clone()
+    }
+
+    /// The JSON text of `params._meta`.
+    pub fn meta(&self) -> Option<&'a str> {
+        let span = self.params.as_ref()?.meta.as_ref()?.span.clone();
+        Some(&self.text[span])
+    }
+
+    /// `params.name`, or `params.uri`: what the header `Mcp-Name` repeats.
+    pub fn target(&self) -> Option<&str> {
+        let params = self.params.as_ref()?;
+        params.name.as_deref().or(params.uri.as_deref())
+    }
+
     /// The version that `_meta` names: the mark of a request of the stateless revisions.
     pub fn meta_version(&self) -> Option<&str> {
         self.params.as_ref()?.meta.as_ref()?.version.as_deref()
@@ -190,22 +222,12 @@ impl<'a> Message<'a> {
         rewrite
     }
 
-    /// An answer under another id. With `typed`, a result that lacks `resultType` is said to be complete, as clients of
-    /// 2026-07-28 expect.
-    pub fn answer_as(&self, id: &str, typed: bool) -> Vec<u8> {
-        let mut edits: Vec<(Span, &str)> = Vec::with_capacity(2);
-        if let Some(span) = self.id.clone() {
-            edits.push((span, id));
+    /// Where an answer's parts stand; none when it has no id, or is no answer.
+    pub(crate) fn answer_spans(&self) -> Option<AnswerSpans> {
+        if !self.is_answer() {
+            return None;
         }
-        if let Some(result) = self.result.as_ref().filter(|r| typed && !r.typed) {
-            let at = result.span.start + 1;
-            let field = if result.empty { "\"resultType\":\"complete\"" } else { "\"resultType\":\"complete\"," };
-            edits.push((at..at, field));
-        }
-        edits.sort_by_key(|(span, _)| span.start);
-        let mut out = Vec::with_capacity(self.text.len() + id.len() + 32);
-        splice(self.text, edits.iter().map(|(span, with)| (span.clone(), *with)), &mut out);
-        out
+        Some(AnswerSpans { id: self.id.clone()?, result: self.result.clone(), error: self.error.clone() })
     }
 }
 
@@ -232,7 +254,7 @@ impl Rewrite<'_> {
         }
         edits.sort_by_key(|(span, _)| span.start);
         let start = out.len();
-        splice(self.text, edits.into_iter(), out);
+        splice(self.text.as_bytes(), edits.into_iter(), out);
         if memchr::memchr2(b'\n', b'\r', &out[start..]).is_some() {
             for byte in out[start..].iter_mut().filter(|b| matches!(b, b'\n' | b'\r')) {
                 *byte = b' ';
@@ -242,14 +264,30 @@ impl Rewrite<'_> {
     }
 }
 
-fn splice<'s>(text: &str, edits: impl Iterator<Item = (Span, &'s str)>, out: &mut Vec<u8>) {
+/// `name` and the JSON text of `arguments` of an object that wraps a call.
+pub fn named_arguments(text: &str) -> Result<(Option<Cow<'_, str>>, Option<&str>), Refused> {
+    let mut scanner = Scanner::new(text.as_bytes(), Limits::REQUEST)?;
+    let (mut name, mut arguments) = (None, None);
+    scanner.object(&mut |scanner, key| {
+        match &*key {
+            "name" => name = Some(self::text(scanner, "name is not a string")?),
+            "arguments" if scanner.peek() == b'{' => arguments = Some(scanner.value()?),
+            _ => return Err(Refused::Envelope("only a name and an object of arguments are taken")),
+        }
+        Ok(())
+    })?;
+    scanner.end()?;
+    Ok((name, arguments.map(|span| &text[span])))
+}
+
+pub(crate) fn splice<'s>(text: &[u8], edits: impl Iterator<Item = (Span, &'s str)>, out: &mut Vec<u8>) {
     let mut at = 0;
     for (span, with) in edits {
-        out.extend_from_slice(&text.as_bytes()[at..span.start]);
+        out.extend_from_slice(&text[at..span.start]);
         out.extend_from_slice(with.as_bytes());
         at = span.end;
     }
-    out.extend_from_slice(&text.as_bytes()[at..]);
+    out.extend_from_slice(&text[at..]);
 }
 
 fn text<'a>(scanner: &mut Scanner<'a>, otherwise: &'static str) -> Result<Cow<'a, str>, Refused> {
@@ -290,6 +328,7 @@ fn params<'a>(scanner: &mut Scanner<'a>) -> Result<Params<'a>, Refused> {
                 params.protocol_version = Some(text(scanner, "protocolVersion is not a string")?);
             }
             "arguments" => params.arguments = Some(scanner.value()?),
+            "requestId" => params.request_id = Some(scanner.value()?),
             "_meta" if scanner.peek() == b'{' => params.meta = Some(meta(scanner)?),
             _ => drop(scanner.value()?),
         }

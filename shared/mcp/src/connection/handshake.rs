@@ -2,7 +2,7 @@
 
 use super::Connection;
 use crate::{Error, Version};
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::time::{Instant, timeout_at};
 
@@ -52,13 +52,10 @@ struct Discovered {
     #[serde(default)]
     capabilities: Value,
     #[serde(default)]
-    server_info: Value,
-    #[serde(default)]
     instructions: Option<String>,
+    #[serde(default, rename = "_meta")]
+    meta: Value,
 }
-
-#[derive(Serialize)]
-struct Nothing {}
 
 /// The specification lets a client that knows both eras probe with `server/discover`. Most servers in the wild know only
 /// `initialize`, and some of them die of anything else, so that comes first: a server that knows both accepts it, and
@@ -114,11 +111,12 @@ async fn discover(connection: &Connection) -> Result<Peer, Error> {
     if !said.supported_versions.iter().any(|v| v == version.as_str()) {
         return Err(Error::NotMcp(format!("speaks only {}", said.supported_versions.join(", "))));
     }
-    Ok(Peer { version, capabilities: said.capabilities, info: said.server_info, instructions: said.instructions })
+    let info = said.meta.get("io.modelcontextprotocol/serverInfo").cloned().unwrap_or_default();
+    Ok(Peer { version, capabilities: said.capabilities, info, instructions: said.instructions })
 }
 
 /// A server that was initialised by a peer before us and refuses another handshake: what was agreed then holds.
 async fn still_there(connection: &Connection) -> Result<Peer, Error> {
-    connection.request("ping", &Nothing {}).await?;
+    connection.request("ping", &json!({})).await?;
     Ok(connection.0.options.known.clone().unwrap_or_default())
 }

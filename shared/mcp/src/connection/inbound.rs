@@ -44,7 +44,7 @@ fn take(shared: &Shared, line: Bytes) {
     let id = message.id().map(|id| id.as_json());
     match (&message.method, id) {
         (None, id) => match id.and_then(|id| id.parse().ok()) {
-            Some(id) if shared.pending.settle(id, Ok(Answer(line.clone()))) => {
+            Some(id) if Answer::new(line.clone(), &message).is_some_and(|a| shared.pending.settle(id, Ok(a))) => {
                 shared.counters.answers.fetch_add(1, Relaxed);
             }
             _ => {

@@ -4,6 +4,7 @@
 //! their answer. Ids are ours and never repeat, also not those of a connection before this one to the same server, so
 //! an answer can only reach the call that it belongs to. A caller that goes away cancels its call.
 
+mod answer;
 mod handshake;
 mod inbound;
 mod lines;
@@ -14,12 +15,13 @@ mod tools;
 #[cfg(test)]
 mod tests;
 
+pub use answer::Answer;
 pub use handshake::Peer;
 pub use tools::RESERVED;
 
 use crate::{
     Error,
-    json::{Limits, Refused},
+    json::Limits,
     message::{Message, Rewrite},
 };
 use bytes::Bytes;
@@ -121,20 +123,6 @@ impl Drop for Handle {
     }
 }
 
-/// A server's answer to one request: a result or an error, still in the server's own bytes.
-#[derive(Clone, Debug)]
-pub struct Answer(Bytes);
-
-impl Answer {
-    pub fn as_bytes(&self) -> &[u8] {
-        &self.0
-    }
-
-    pub fn message(&self) -> Result<Message<'_>, Refused> {
-        Message::parse(&self.0, Limits::ANSWER)
-    }
-}
-
 impl Connection {
     /// Opens a connection and agrees on a revision with the server, whichever it speaks.
     pub async fn open(
@@ -224,7 +212,6 @@ impl Connection {
         let text = request_text(method, params)?;
         let message = Message::parse(text.as_bytes(), Limits::REQUEST).map_err(Error::BadAnswer)?;
         let answer = self.forward(&message, message.rewrite(), limit).await?;
-        let answer = answer.message().map_err(Error::BadAnswer)?;
         match (answer.result(), answer.error()) {
             (Some(result), None) => Ok(serde_json::from_str(result)?),
             (_, error) => Err(rpc(error.unwrap_or("null"))),

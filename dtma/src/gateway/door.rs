@@ -1,0 +1,78 @@
+//! Before anything is read: is this a place to be called from, and who calls?
+
+use super::{Gateway, denial::Denial, now};
+use axum::http::{HeaderMap, StatusCode, header};
+use capability::Checked;
+use std::sync::Arc;
+
+/// Where the request came in, as the transport saw it.
+#[derive(Clone, Copy, Debug)]
+pub struct PeerAddress(pub std::net::SocketAddr);
+
+/// `Host` and `Origin`: against pages that have a browser call a gateway on its own machine or network.
+pub(super) fn place(gateway: &Gateway, headers: &HeaderMap) -> Result<(), Denial> {
+    let known = |name: &str| {
+        let name = name.trim_start_matches('[').trim_end_matches(']');
+        matches!(name, "localhost" | "127.0.0.1" | "::1") || gateway.settings.hosts.iter().any(|h| h == name)
+    };
+    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
+    if !known(&without_port(host)) {
+        return Err(Denial::http(
+            StatusCode::FORBIDDEN,
+            "the Host header names another place",
+            "Call the toolbox by an address that it was given.",
+        ));
+    }
+    let mut origins = headers.get_all(header::ORIGIN).iter();
+    let fine = origins.all(|origin| {
+        let origin = origin.to_str().unwrap_or_default();
+        let host = origin.strip_prefix("http://").or_else(|| origin.strip_prefix("https://"));
+        host.is_some_and(|host| !host.contains(['/', '@']) && known(&without_port(host)))
+    });
+    if fine {
+        Ok(())
+    } else {
+        Err(Denial::http(
+            StatusCode::FORBIDDEN,
+            "requests from this page are not accepted",
+            "Call the toolbox from a program, or from a page that it knows.",
+        ))
+    }
+}
+
+fn without_port(authority: &str) -> String {
+    let (host, port) = authority.rsplit_once(':').unwrap_or((authority, ""));
+    // `::1` without brackets has colons, but is not a host with a port.
+    let host = if port.bytes().all(|b| b.is_ascii_digit()) && !host.ends_with(':') { host } else { authority };
+    host.to_ascii_lowercase()
+}
+
+/// The bearer's capability, verified offline.
+pub(super) fn caller(gateway: &Gateway, headers: &HeaderMap) -> Result<Arc<Checked>, Denial> {
+    let token = bearer(headers).ok_or_else(|| Denial::token("a capability is needed", "Bearer"))?;
+    gateway.verifier.verify(token, now()).map_err(|refusal| {
+        gateway.metrics.refused(refusal.code());
+        Denial::token(detail(refusal), "Bearer error=\"invalid_token\"")
+    })
+}
+
+pub(super) fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let mut all = headers.get_all(header::AUTHORIZATION).iter();
+    let value = all.next()?.to_str().ok()?;
+    if all.next().is_some() {
+        return None;
+    }
+    let (scheme, token) = value.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim_start())
+}
+
+fn detail(refusal: capability::Refusal) -> &'static str {
+    use capability::Refusal::{Expired, NotYet, Revoked};
+    match refusal {
+        Expired => "the capability has expired",
+        NotYet => "the capability is not valid yet",
+        Revoked => "the capability was revoked",
+        // What exactly is wrong with a token that was never good helps only its forger.
+        _ => "the capability is not good here",
+    }
+}

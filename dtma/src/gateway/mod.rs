@@ -1,0 +1,173 @@
+//! The MCP endpoint: authenticate, authorise, route, record.
+//!
+//! A request passes, in this order: the place it comes from (`door`), its capability (`door`, by `capability`), the
+//! size of its body (`body`), the strict reader (`mcp::Message`), the agreement of headers and body (`era`), its session
+//! if it has one (`sessions`), and what the capability allows (`call`, `listing`). Only then does a server see it. What
+//! the server answers is scrubbed (`scrub`), recorded (`record`) and passed on byte for byte, but for the id.
+//!
+//! No lock is held across an `await`, nothing is asked of anybody else, and no tree is built of arguments unless a grant
+//! looks at them. The tasks are those of the connections to the servers (`mcp::Connection`) and one for each client's
+//! connection (`serve`).
+
+mod body;
+mod call;
+mod control;
+mod denial;
+mod dispatch;
+mod door;
+mod era;
+mod listing;
+mod metrics;
+mod own;
+mod record;
+mod registry;
+mod scrub;
+mod serve;
+mod sessions;
+mod stream;
+
+#[cfg(test)]
+mod tests;
+
+pub use control::{Control, Lines};
+pub use door::PeerAddress;
+pub use own::{RequestLog, Requests, ToolRequest};
+pub use record::{Access, Outcome, Records};
+pub use registry::{Offer, Registry, Server, ServerEntry};
+pub use serve::serve;
+
+use axum::{
+    Router,
+    extract::{Path, Request, State},
+    response::Response,
+    routing::{get, post},
+};
+use capability::{Checked, Verifier};
+use std::{
+    ops::Deref,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+use tokio::sync::Semaphore;
+
+/// Streams of events that may be open at once.
+const STREAMS: usize = 512;
+
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Largest body, in bytes.
+    pub max_body: usize,
+    /// Bytes of bodies that may be held at once; further requests wait.
+    pub max_held: usize,
+    /// How long a body may take to arrive.
+    pub body_timeout: Duration,
+    /// How long a call may take.
+    pub call_timeout: Duration,
+    /// Names and addresses, without ports, by which this gateway is called, besides those of the loopback.
+    pub hosts: Vec<String>,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            max_body: 4 << 20,
+            max_held: 64 << 20,
+            body_timeout: Duration::from_secs(30),
+            call_timeout: Duration::from_secs(300),
+            hosts: Vec::new(),
+        }
+    }
+}
+
+/// What the gateway is made of. Everything is shared with the rest of the daemon.
+pub struct Parts {
+    pub registry: Registry,
+    pub verifier: Verifier,
+    pub requests: Arc<dyn Requests>,
+    pub control: Arc<dyn Control>,
+    pub records: Records,
+    pub settings: Settings,
+}
+
+#[derive(Clone)]
+pub(crate) struct Gateway(Arc<Inner>);
+
+pub(crate) struct Inner {
+    registry: Registry,
+    verifier: Verifier,
+    requests: Arc<dyn Requests>,
+    control: Arc<dyn Control>,
+    records: Records,
+    settings: Settings,
+    metrics: metrics::Metrics,
+    sessions: sessions::Sessions,
+    room: Semaphore,
+    streams: Arc<Semaphore>,
+}
+
+impl Deref for Gateway {
+    type Target = Inner;
+
+    fn deref(&self) -> &Inner {
+        &self.0
+    }
+}
+
+/// One request's caller, authenticated.
+struct Caller<'g> {
+    gateway: &'g Gateway,
+    checked: Arc<Checked>,
+    /// The one server that the address names; none at `/mcp`.
+    server: Option<Arc<Server>>,
+    /// Speaks 2026-07-28.
+    stateless: bool,
+    session: Option<Arc<sessions::Session>>,
+    /// When the request came, seconds since the epoch.
+    now: i64,
+}
+
+/// `/mcp`, `/mcp/{server}`, `/healthz`, `/metrics`, `/wake`, `/servers/{name}/logs`.
+pub fn router(parts: Parts) -> Router {
+    let Parts { registry, verifier, requests, control, records, settings } = parts;
+    let gateway = Gateway(Arc::new(Inner {
+        room: Semaphore::new(settings.max_held.max(settings.max_body)),
+        registry,
+        verifier,
+        requests,
+        control,
+        records,
+        settings,
+        metrics: metrics::Metrics::default(),
+        sessions: sessions::Sessions::default(),
+        streams: Arc::new(Semaphore::new(STREAMS)),
+    }));
+    Router::new()
+        .route("/mcp", post(post_all).fallback(other_all))
+        .route("/mcp/{server}", post(post_one).fallback(other_one))
+        .route("/healthz", get(control::health))
+        .route("/metrics", get(control::metrics))
+        .route("/wake", post(control::wake))
+        .route("/servers/{name}/logs", get(control::logs))
+        .with_state(gateway)
+}
+
+async fn post_all(State(gateway): State<Gateway>, request: Request) -> Response {
+    dispatch::post(&gateway, None, request).await
+}
+
+async fn post_one(State(gateway): State<Gateway>, Path(server): Path<String>, request: Request) -> Response {
+    dispatch::post(&gateway, Some(&server), request).await
+}
+
+async fn other_all(State(gateway): State<Gateway>, request: Request) -> Response {
+    stream::other(&gateway, None, &request)
+}
+
+async fn other_one(State(gateway): State<Gateway>, Path(server): Path<String>, request: Request) -> Response {
+    stream::other(&gateway, Some(&server), &request)
+}
+
+/// Seconds since the epoch.
+fn now() -> i64 {
+    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs() as i64)
+}

@@ -1,0 +1,114 @@
+//! Who called what, and what became of it. No argument and no result is kept, only the arguments' digest.
+
+use protocol::ids::{AgentId, RunId};
+use serde::{Serialize, Serializer};
+use std::{
+    collections::VecDeque,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+/// Records that are kept until somebody takes them.
+const KEPT: usize = 10_000;
+
+/// What became of a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// The server answered with a result.
+    Answered,
+    /// The server answered with a JSON-RPC error.
+    Failed,
+    /// The capability does not allow it.
+    Refused,
+    /// The client gave up, or the session ended.
+    Cancelled,
+    /// No answer in time.
+    TimedOut,
+    /// The capability ended while the call was under way.
+    Expired,
+    /// The server is not running, or its answer could not be used.
+    Unavailable,
+}
+
+impl Outcome {
+    pub const ALL: [Self; 7] = [
+        Self::Answered,
+        Self::Failed,
+        Self::Refused,
+        Self::Cancelled,
+        Self::TimedOut,
+        Self::Expired,
+        Self::Unavailable,
+    ];
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Answered => "answered",
+            Self::Failed => "failed",
+            Self::Refused => "refused",
+            Self::Cancelled => "cancelled",
+            Self::TimedOut => "timed_out",
+            Self::Expired => "expired",
+            Self::Unavailable => "unavailable",
+        }
+    }
+}
+
+#[derive(Clone, Debug, Serialize)]
+pub struct Access {
+    /// Milliseconds since the epoch.
+    pub at: i64,
+    pub agent: AgentId,
+    pub run: Option<RunId>,
+    /// As the call named them; for a refused call they may name nothing that exists.
+    #[serde(serialize_with = "text")]
+    pub server: Arc<str>,
+    #[serde(serialize_with = "text")]
+    pub tool: Arc<str>,
+    /// SHA-256 of the arguments' JSON text as the client wrote it.
+    #[serde(serialize_with = "hex")]
+    pub arguments: [u8; 32],
+    pub outcome: Outcome,
+    pub micros: u64,
+}
+
+fn text<S: Serializer>(text: &Arc<str>, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(text)
+}
+
+fn hex<S: Serializer>(digest: &[u8; 32], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(&digest.iter().map(|b| format!("{b:02x}")).collect::<String>())
+}
+
+/// A bounded queue: the newest `KEPT`, and a count of what was lost.
+#[derive(Clone, Default)]
+pub struct Records(Arc<Mutex<Ring>>);
+
+#[derive(Default)]
+struct Ring {
+    kept: VecDeque<Access>,
+    lost: u64,
+}
+
+impl Records {
+    pub(super) fn push(&self, access: Access) {
+        tracing::debug!(
+            target: "access",
+            agent = %access.agent, server = %access.server, tool = %access.tool,
+            outcome = access.outcome.as_str(), micros = access.micros,
+        );
+        let mut ring = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if ring.kept.len() == KEPT {
+            ring.kept.pop_front();
+            ring.lost += 1;
+        }
+        ring.kept.push_back(access);
+    }
+
+    /// The oldest records, to be uploaded, and how many were lost before them.
+    pub fn take(&self, most: usize) -> (Vec<Access>, u64) {
+        let mut ring = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = most.min(ring.kept.len());
+        (ring.kept.drain(..count).collect(), std::mem::take(&mut ring.lost))
+    }
+}
