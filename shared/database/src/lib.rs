@@ -11,6 +11,8 @@ pub mod toolbox;
 
 #[cfg(feature = "embedded")]
 pub mod embedded;
+pub mod run;
+pub mod session;
 
 pub use caller::Caller;
 pub use error::Error;

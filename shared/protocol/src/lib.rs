@@ -8,6 +8,7 @@ pub mod grant;
 pub mod ids;
 pub mod plan;
 pub mod problem;
+pub mod run;
 pub mod server;
 pub mod toolbox;
 pub mod vault;
