@@ -1,7 +1,7 @@
 //! SQL of ours, run as an administrator: bootstrap, templates, tests. Never anything from outside.
 
 use super::Error;
-use tokio_postgres::{Client, NoTls, SimpleQueryMessage};
+use tokio_postgres::{Client, NoTls, SimpleQueryMessage, error::ErrorPosition};
 
 /// An administrator's connection.
 pub struct Admin(Client);
@@ -19,7 +19,7 @@ impl Admin {
 
     /// Runs statements as they stand; several are one transaction. `name` is for the message when they fail.
     pub async fn run(&self, name: &str, sql: &str) -> Result<(), Error> {
-        self.0.batch_execute(sql).await.map_err(failed(name))
+        self.0.batch_execute(sql).await.map_err(failed_in(name, sql))
     }
 
     /// The rows of a query, as text.
@@ -38,9 +38,20 @@ impl Admin {
 }
 
 pub(super) fn failed(name: &str) -> impl FnOnce(tokio_postgres::Error) -> Error {
-    let name = name.to_owned();
-    |source| {
+    failed_in(name, "")
+}
+
+/// As [`failed`], and says at which line of `sql`.
+pub(super) fn failed_in(name: &str, sql: &str) -> impl FnOnce(tokio_postgres::Error) -> Error {
+    let (name, sql) = (name.to_owned(), sql.to_owned());
+    move |source| {
         let reason = source.as_db_error().map_or_else(|| source.to_string(), ToString::to_string);
+        let reason = match source.as_db_error().and_then(|raised| raised.position()) {
+            Some(ErrorPosition::Original(at)) if !sql.is_empty() => {
+                format!("line {}: {reason}", 1 + sql.chars().take(*at as usize).filter(|c| *c == '\n').count())
+            }
+            _ => reason,
+        };
         Error::Script { name, reason, source }
     }
 }

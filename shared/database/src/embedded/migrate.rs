@@ -2,7 +2,10 @@
 //!
 //! Migrations are recorded where the Supabase CLI records them, so it and this runner can take turns.
 
-use super::{Admin, Error, admin::failed};
+use super::{
+    Admin, Error,
+    admin::{failed, failed_in},
+};
 use include_dir::{Dir, include_dir};
 use sha2::{Digest, Sha256};
 use std::collections::HashSet;
@@ -76,7 +79,7 @@ pub async fn migrate(url: &str) -> Result<Vec<String>, Error> {
     for migration in known.iter().filter(|migration| !applied.contains(migration.version)) {
         let name = format!("migration {}_{}", migration.version, migration.name);
         let transaction = client.transaction().await.map_err(failed(&name))?;
-        transaction.batch_execute(migration.sql).await.map_err(failed(&name))?;
+        transaction.batch_execute(migration.sql).await.map_err(failed_in(&name, migration.sql))?;
         transaction
             .execute(
                 "insert into supabase_migrations.schema_migrations (version, name, statements) values ($1, $2, array[$3])",
