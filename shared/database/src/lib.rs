@@ -8,6 +8,7 @@ pub mod grant;
 pub mod server;
 mod tls;
 pub mod toolbox;
+pub mod vault;
 
 #[cfg(feature = "embedded")]
 pub mod embedded;

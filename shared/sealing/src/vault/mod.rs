@@ -12,7 +12,7 @@ use crate::{
     envelope::{self, Binding, EnvelopeError},
     wrap::{KeyWrap, Whose, WrapError},
 };
-use protocol::{Timestamp, chat::Secret, ids::*, vault::Credential};
+use protocol::{Timestamp, chat::Secret, ids::*};
 use std::sync::Arc;
 use uuid::Uuid;
 
@@ -83,7 +83,7 @@ impl<S: SecretStore> Vault<S> {
         key: &str,
         value: &Secret,
         expires_at: Option<Timestamp>,
-    ) -> Result<Credential, Error<S::Error>> {
+    ) -> Result<S::Written, Error<S::Error>> {
         self.write(caller, &Target::Name { server, key }, value, Some(expires_at)).await
     }
 
@@ -93,7 +93,7 @@ impl<S: SecretStore> Vault<S> {
         caller: &S::Caller,
         id: CredentialId,
         value: &Secret,
-    ) -> Result<Credential, Error<S::Error>> {
+    ) -> Result<S::Written, Error<S::Error>> {
         self.write(caller, &Target::Id { id }, value, None).await
     }
 
@@ -103,7 +103,7 @@ impl<S: SecretStore> Vault<S> {
         target: &Target<'_>,
         value: &Secret,
         expires_at: Option<Option<Timestamp>>,
-    ) -> Result<Credential, Error<S::Error>> {
+    ) -> Result<S::Written, Error<S::Error>> {
         if value.expose().is_empty() || value.expose().len() > MAX_VALUE {
             return Err(Error::Size);
         }

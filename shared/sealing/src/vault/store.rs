@@ -1,6 +1,6 @@
 use crate::{envelope::Envelope, wrap::Wrapped};
 use async_trait::async_trait;
-use protocol::{Timestamp, ids::*, vault::Credential};
+use protocol::{Timestamp, ids::*};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -9,11 +9,13 @@ use uuid::Uuid;
 pub trait SecretStore: Send + Sync {
     type Caller: Send + Sync;
     type Error: std::error::Error + Send + Sync + 'static;
+    /// What a write answers.
+    type Written: Send;
 
     /// Which id and number a new version will have, and the tenant's key.
     async fn prepare(&self, caller: &Self::Caller, target: &Target<'_>) -> Result<Prepared, Self::Error>;
     /// Writes a version with its audit row. `None`: the number, or the tenant key, is another one by now.
-    async fn put(&self, caller: &Self::Caller, version: &NewVersion) -> Result<Option<Credential>, Self::Error>;
+    async fn put(&self, caller: &Self::Caller, version: &NewVersion) -> Result<Option<Self::Written>, Self::Error>;
     /// What the server of the calling toolbox gets; the audit rows are written before it comes out.
     async fn release(&self, caller: &Self::Caller, server: ServerId) -> Result<Released, Self::Error>;
     /// Replaces the wrapped form if it is still the one that was read.

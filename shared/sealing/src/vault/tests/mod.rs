@@ -6,6 +6,7 @@ mod swapped;
 
 use super::*;
 use crate::wrap::KeyFile;
+use protocol::vault::Credential;
 use rows::Rows;
 use std::path::PathBuf;
 

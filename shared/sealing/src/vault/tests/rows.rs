@@ -1,6 +1,7 @@
 use super::super::*;
 use crate::{envelope::Envelope, wrap::Wrapped};
 use async_trait::async_trait;
+use protocol::vault::Credential;
 use std::{
     collections::BTreeMap,
     sync::{Mutex, MutexGuard},
@@ -92,6 +93,7 @@ fn credential(row: &NewVersion) -> Credential {
 impl SecretStore for Rows {
     type Caller = UserId;
     type Error = Never;
+    type Written = Credential;
 
     async fn prepare(&self, owner: &UserId, target: &Target<'_>) -> Result<Prepared, Never> {
         let inner = self.inner();
