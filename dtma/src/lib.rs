@@ -1,1 +1,27 @@
+#![doc = include_str!("../README.md")]
+
+pub mod commands;
+pub mod config;
+mod daemon;
+pub mod docker;
+pub mod egress;
 pub mod gateway;
+pub mod ledger;
+pub mod link;
+pub mod packages;
+pub mod reconcile;
+
+use std::fmt::Write;
+
+/// Where MCP clients call a gateway that listens there.
+pub(crate) fn gateway_url(listen: &str) -> String {
+    format!("http://{listen}/mcp")
+}
+
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+        // Writing to a string cannot fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}

@@ -1,0 +1,124 @@
+//! The commands of the `dtma` program, one file each.
+
+mod doctor;
+mod enrol;
+mod remove;
+mod run;
+mod status;
+
+use crate::{
+    config::{ServerOptions, StateOption},
+    ledger::{Enrolment, Ledger},
+};
+use anyhow::Context;
+use clap::{Args, Parser, Subcommand};
+use std::path::PathBuf;
+
+/// Runs MCP servers on this machine for its owner
+#[derive(Debug, Parser)]
+#[command(name = "dtma", version, max_term_width = 100)]
+pub struct Command {
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Debug, Subcommand)]
+enum Action {
+    /// Make this machine a toolbox of the control plane that gave the token
+    Enrol(Enrol),
+    /// Run the daemon until it is told to end; servers go on running then
+    Run(Run),
+    /// Show what runs
+    Status(Status),
+    /// Look for what is wrong, and say what mends it
+    Doctor(Doctor),
+    /// Stop this toolbox's servers; their data stays
+    StopServers(StateOption),
+    /// Remove this toolbox's servers, networks, data and state from the machine
+    Uninstall(Uninstall),
+}
+
+#[derive(Args, Debug)]
+struct Enrol {
+    /// Where the control plane is
+    #[arg(long)]
+    url: String,
+    /// A file that holds the enrolment token
+    #[arg(long, value_name = "FILE")]
+    token_file: PathBuf,
+    /// Where the gateway is to listen
+    #[arg(long, value_name = "ADDRESS", default_value = crate::config::DEFAULT_LISTEN)]
+    listen: String,
+    /// Enrol although this state has an identity already
+    #[arg(long)]
+    again: bool,
+    #[command(flatten)]
+    state: StateOption,
+}
+
+#[derive(Args, Debug)]
+struct Run {
+    /// Where the gateway is to listen, instead of what the enrolment said
+    #[arg(long, value_name = "ADDRESS")]
+    listen: Option<String>,
+    #[command(flatten)]
+    servers: ServerOptions,
+    #[command(flatten)]
+    state: StateOption,
+}
+
+#[derive(Args, Debug)]
+struct Status {
+    /// As JSON
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    state: StateOption,
+}
+
+#[derive(Args, Debug)]
+struct Doctor {
+    /// As JSON
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    state: StateOption,
+}
+
+#[derive(Args, Debug)]
+struct Uninstall {
+    /// Do not ask
+    #[arg(long)]
+    yes: bool,
+    /// Keep what the servers stored
+    #[arg(long)]
+    keep_data: bool,
+    #[command(flatten)]
+    state: StateOption,
+}
+
+impl Command {
+    pub async fn run(self) -> anyhow::Result<()> {
+        match self.action {
+            Action::Enrol(enrol) => enrol.run().await,
+            Action::Run(run) => run.run().await,
+            Action::Status(status) => status.run(),
+            Action::Doctor(doctor) => doctor.run().await,
+            Action::StopServers(state) => remove::stop_servers(&state).await,
+            Action::Uninstall(uninstall) => uninstall.run().await,
+        }
+    }
+}
+
+/// The state's ledger and identity, or what to do when there is none.
+fn enrolled(state: &StateOption) -> anyhow::Result<(Ledger, Enrolment)> {
+    let folder = state.folder();
+    let ledger = Ledger::open(&folder)?;
+    let enrolment = ledger.enrolment().load()?.with_context(|| {
+        format!(
+            "this machine is not enrolled ({} has no enrolment); run: dtma enrol --url URL --token-file FILE",
+            folder.display()
+        )
+    })?;
+    Ok((ledger, enrolment))
+}

@@ -1,0 +1,28 @@
+use super::{Run, enrolled};
+use crate::daemon;
+use anyhow::{Context, bail};
+use std::{fs, os::unix::fs::OpenOptionsExt};
+use tracing_subscriber::EnvFilter;
+
+impl Run {
+    pub(super) async fn run(self) -> anyhow::Result<()> {
+        let (ledger, enrolment) = enrolled(&self.state)?;
+        let filter = EnvFilter::try_from_env("DTMA_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
+        tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(false).init();
+
+        let path = ledger.lock_path();
+        let file = fs::OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(&path)?;
+        let mut lock = fd_lock::RwLock::new(file);
+        let Ok(_held) = lock.try_write() else {
+            bail!(
+                "another dtma serves {} already; stop it first, or choose another --state",
+                ledger.folder().display()
+            );
+        };
+        // No core dump may hold a server's credentials.
+        rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable)
+            .context("core dumps could not be turned off")?;
+        let listen = self.listen.unwrap_or_else(|| enrolment.listen.clone());
+        daemon::run(ledger, enrolment, listen, self.servers).await
+    }
+}

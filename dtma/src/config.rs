@@ -1,0 +1,72 @@
+//! What can be set, read once. Options come before variables, variables before defaults.
+//!
+//! | variable | is |
+//! |---|---|
+//! | `DTMA_STATE` | the state folder; default `/var/lib/dtma` for root, `~/.local/share/dtma` else |
+//! | `DTMA_EXTRA_CA` | certificates to trust beside the usual ones, a PEM file; default the machine's own bundle |
+//! | `DTMA_SERVER_MEMORY_MB`, `DTMA_SERVER_CPUS`, `DTMA_SERVER_PIDS` | limits of each server: 512, 1, 256 |
+//! | `DTMA_LOG` | what is logged, e.g. `info` or `dtma=debug` |
+//! | `DOCKER_HOST` | the Docker engine, as for `docker` |
+
+use crate::docker::Limits;
+use clap::Args;
+use std::path::{Path, PathBuf};
+
+/// Debian's; elsewhere the option says where it is.
+const MACHINE_CA: &str = "/etc/ssl/certs/ca-certificates.crt";
+pub const DEFAULT_LISTEN: &str = "127.0.0.1:8788";
+
+#[derive(Args, Clone, Debug)]
+pub struct StateOption {
+    /// Where keys and state are kept
+    #[arg(long, value_name = "DIR", env = "DTMA_STATE")]
+    state: Option<PathBuf>,
+}
+
+impl StateOption {
+    pub fn folder(&self) -> PathBuf {
+        self.state.clone().unwrap_or_else(|| {
+            if rustix::process::geteuid().is_root() {
+                return "/var/lib/dtma".into();
+            }
+            let home = std::env::home_dir().unwrap_or_else(|| "/".into());
+            home.join(".local/share/dtma")
+        })
+    }
+}
+
+#[derive(Args, Clone, Debug)]
+pub struct ServerOptions {
+    /// Certificates to trust beside the usual ones (PEM)
+    #[arg(long, value_name = "FILE", env = "DTMA_EXTRA_CA")]
+    extra_ca: Option<PathBuf>,
+    /// Memory of each server, MiB
+    #[arg(long, value_name = "MB", env = "DTMA_SERVER_MEMORY_MB", default_value_t = 512, value_parser = clap::value_parser!(i64).range(16..))]
+    server_memory: i64,
+    /// Processors of each server
+    #[arg(long, value_name = "N", env = "DTMA_SERVER_CPUS", default_value_t = 1.0, value_parser = cpus)]
+    server_cpus: f64,
+    /// Processes and threads of each server
+    #[arg(long, value_name = "N", env = "DTMA_SERVER_PIDS", default_value_t = 256, value_parser = clap::value_parser!(i64).range(8..))]
+    server_pids: i64,
+}
+
+impl ServerOptions {
+    pub fn limits(&self) -> Limits {
+        Limits {
+            memory_bytes: self.server_memory << 20,
+            cpus: self.server_cpus,
+            pids: self.server_pids,
+            ..Limits::default()
+        }
+    }
+
+    pub fn ca(&self) -> Option<PathBuf> {
+        self.extra_ca.clone().or_else(|| Some(PathBuf::from(MACHINE_CA)).filter(|path: &PathBuf| Path::is_file(path)))
+    }
+}
+
+fn cpus(text: &str) -> Result<f64, String> {
+    let cpus: f64 = text.parse().map_err(|_| "not a number".to_owned())?;
+    if (0.01..=1024.0).contains(&cpus) { Ok(cpus) } else { Err("must be between 0.01 and 1024".into()) }
+}

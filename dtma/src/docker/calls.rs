@@ -1,0 +1,174 @@
+//! Containers: see, make, start, stop, remove.
+
+use super::{Engine, Error, Launch, QUICK, SLOW, deadline, labels};
+use bollard::{
+    models::ContainerSummaryStateEnum,
+    query_parameters::{
+        CreateContainerOptionsBuilder, InspectContainerOptions, ListContainersOptionsBuilder,
+        RemoveContainerOptionsBuilder, StartContainerOptions, StopContainerOptionsBuilder, WaitContainerOptionsBuilder,
+    },
+};
+use futures::StreamExt;
+use protocol::{
+    chat::Secret,
+    ids::{ServerId, ToolboxId},
+};
+use serde::{Deserialize, Serialize};
+use std::{collections::HashMap, time::Duration};
+
+/// A container as seen, by its labels.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Container {
+    pub id: String,
+    /// Absent when it is not ours: then nothing may be done with it.
+    #[serde(default)]
+    pub server: Option<ServerId>,
+    #[serde(default)]
+    pub spec_digest: String,
+    #[serde(default)]
+    pub revision: u32,
+    #[serde(default)]
+    pub running: bool,
+    /// Seconds since the epoch.
+    #[serde(default)]
+    pub created: i64,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Exit {
+    pub running: bool,
+    pub code: Option<i64>,
+    pub out_of_memory: bool,
+    pub started_at: Option<protocol::Timestamp>,
+}
+
+/// What a container was made with. No `Debug`: its environment may hold secrets.
+pub struct Inspected {
+    pub labels: HashMap<String, String>,
+    pub env: Vec<(String, Secret)>,
+}
+
+/// The engine itself.
+#[derive(Clone, Debug)]
+pub struct About {
+    pub version: String,
+    pub runc: Option<String>,
+}
+
+impl Engine {
+    pub async fn about(&self) -> Result<About, Error> {
+        let version = deadline("version", QUICK, self.client().await?.version()).await?;
+        let mut parts = version.components.unwrap_or_default().into_iter();
+        let runc = parts.find(|part| part.name == "runc").map(|part| part.version);
+        Ok(About { version: version.version.unwrap_or_default(), runc })
+    }
+
+    /// All containers that carry this toolbox's label, running or not.
+    pub async fn containers(&self, toolbox: ToolboxId) -> Result<Vec<Container>, Error> {
+        let found = self.labelled(format!("{}={toolbox}", labels::TOOLBOX)).await?;
+        Ok(found.into_iter().map(|(id, state, created, labels)| seen(id, state, created, &labels)).collect())
+    }
+
+    /// Throw-away containers that a killed daemon left behind.
+    pub async fn leftovers(&self, toolbox: ToolboxId) -> Result<Vec<String>, Error> {
+        let found = self.labelled(format!("{}={toolbox}", labels::INSTALL)).await?;
+        // An image made of such a container hands the label on, so the other label decides.
+        let ours = found.into_iter().filter(|(_, _, _, labels)| !labels.contains_key(labels::TOOLBOX));
+        Ok(ours.map(|(id, ..)| id).collect())
+    }
+
+    async fn labelled(
+        &self,
+        label: String,
+    ) -> Result<Vec<(String, Option<ContainerSummaryStateEnum>, i64, HashMap<String, String>)>, Error> {
+        let filters = HashMap::from([("label", vec![label])]);
+        let options = ListContainersOptionsBuilder::new().all(true).filters(&filters).build();
+        let found = deadline("list", QUICK, self.client().await?.list_containers(Some(options))).await?;
+        let known = |c: bollard::models::ContainerSummary| {
+            Some((c.id?, c.state, c.created.unwrap_or_default(), c.labels.unwrap_or_default()))
+        };
+        Ok(found.into_iter().filter_map(known).collect())
+    }
+
+    pub async fn create(&self, launch: Launch) -> Result<String, Error> {
+        let options = CreateContainerOptionsBuilder::new().name(&launch.name).build();
+        let call = self.client().await?.create_container(Some(options), launch.body());
+        Ok(deadline("create", SLOW, call).await?.id)
+    }
+
+    pub async fn start(&self, id: &str) -> Result<(), Error> {
+        deadline("start", SLOW, self.client().await?.start_container(id, None::<StartContainerOptions>)).await
+    }
+
+    /// Asks it to end, and ends it after `grace` seconds. It is fine when it is gone or has ended already.
+    pub async fn stop(&self, id: &str, grace: u32) -> Result<(), Error> {
+        let options = StopContainerOptionsBuilder::new().t(grace.min(60) as i32).build();
+        let call = self.client().await?.stop_container(id, Some(options));
+        gone_is_fine(deadline("stop", SLOW + Duration::from_secs(grace.into()), call).await)
+    }
+
+    /// Removes it and the volumes without a name; it is fine when it is gone already.
+    pub async fn remove(&self, id: &str) -> Result<(), Error> {
+        let options = RemoveContainerOptionsBuilder::new().force(true).v(true).build();
+        gone_is_fine(deadline("remove", SLOW, self.client().await?.remove_container(id, Some(options))).await)
+    }
+
+    pub async fn exit(&self, id: &str) -> Result<Exit, Error> {
+        let call = self.client().await?.inspect_container(id, None::<InspectContainerOptions>);
+        let state = deadline("inspect", QUICK, call).await?.state.unwrap_or_default();
+        let running = state.running.unwrap_or(false);
+        Ok(Exit {
+            running,
+            code: state.exit_code.filter(|_| !running),
+            out_of_memory: state.oom_killed.unwrap_or(false),
+            started_at: state.started_at.and_then(|at| at.parse().ok()),
+        })
+    }
+
+    pub async fn inspect(&self, id: &str) -> Result<Inspected, Error> {
+        let call = self.client().await?.inspect_container(id, None::<InspectContainerOptions>);
+        let config = deadline("inspect", QUICK, call).await?.config.unwrap_or_default();
+        let pair =
+            |pair: String| pair.split_once('=').map(|(key, value)| (key.to_owned(), Secret::new(value.to_owned())));
+        Ok(Inspected {
+            labels: config.labels.unwrap_or_default(),
+            env: config.env.unwrap_or_default().into_iter().filter_map(pair).collect(),
+        })
+    }
+
+    /// Returns when the container has ended, or when the engine can no longer say.
+    pub async fn ended(&self, id: &str) -> Result<(), Error> {
+        let options = WaitContainerOptionsBuilder::new().condition("not-running").build();
+        let mut waiting = self.client().await?.wait_container(id, Some(options));
+        match waiting.next().await {
+            // bollard reports an exit code other than zero as an error.
+            None | Some(Ok(_)) | Some(Err(bollard::errors::Error::DockerContainerWaitError { .. })) => Ok(()),
+            Some(Err(error)) => Err(error.into()),
+        }
+    }
+}
+
+fn seen(
+    id: String,
+    state: Option<ContainerSummaryStateEnum>,
+    created: i64,
+    labels: &HashMap<String, String>,
+) -> Container {
+    Container {
+        id,
+        server: labels.get(labels::SERVER).and_then(|id| id.parse().ok()),
+        spec_digest: labels.get(labels::SPEC).cloned().unwrap_or_default(),
+        revision: labels.get(labels::REVISION).and_then(|r| r.parse().ok()).unwrap_or_default(),
+        running: matches!(state, Some(ContainerSummaryStateEnum::RUNNING)),
+        created,
+    }
+}
+
+pub(super) fn gone_is_fine(done: Result<(), Error>) -> Result<(), Error> {
+    match done {
+        Err(Error::NotFound(_)) => Ok(()),
+        // Somebody else is removing it.
+        Err(Error::Conflict(why)) if why.contains("already in progress") => Ok(()),
+        other => other,
+    }
+}

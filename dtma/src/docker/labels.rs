@@ -1,0 +1,36 @@
+//! The labels that say whose a thing is. They are the truth: a daemon without a ledger finds its containers by them.
+
+use protocol::ids::{ServerId, ToolboxId};
+use std::collections::HashMap;
+
+/// On every container, network and volume: the toolbox that made it.
+pub const TOOLBOX: &str = "agentopia.toolbox";
+pub const SERVER: &str = "agentopia.server";
+pub const NAME: &str = "agentopia.name";
+pub const SPEC: &str = "agentopia.spec-digest";
+pub const REVISION: &str = "agentopia.revision";
+/// The version or digest that was resolved for it.
+pub const PINNED: &str = "agentopia.pinned";
+/// On a throw-away container that installs a package. Another label than [`TOOLBOX`], because Docker copies a container's
+/// labels to the image that is made of it, and from there to every container.
+pub const INSTALL: &str = "agentopia.install";
+
+/// On an image with a package: what it holds and how it is started, as JSON.
+pub const PACKAGE: &str = "agentopia.package";
+
+pub fn of_toolbox(toolbox: ToolboxId) -> HashMap<String, String> {
+    [(TOOLBOX.to_owned(), toolbox.to_string())].into()
+}
+
+pub fn of_server(toolbox: ToolboxId, server: ServerId) -> HashMap<String, String> {
+    let mut labels = of_toolbox(toolbox);
+    labels.insert(SERVER.into(), server.to_string());
+    labels
+}
+
+/// The one name that a server's container, network or volume can have: Docker itself refuses a second one.
+pub fn name(toolbox: ToolboxId, server: ServerId) -> String {
+    let toolbox = toolbox.to_string().replace('-', "");
+    // The end of a version 7 id is its random part.
+    format!("agentopia-{}-{server}", &toolbox[toolbox.len() - 8..])
+}

@@ -1,0 +1,61 @@
+//! The only place that names bollard. Every call has a deadline; an engine that does not answer is
+//! [`Error::Unreachable`], which freezes all removals above.
+
+mod attach;
+mod calls;
+mod error;
+mod image;
+mod install;
+pub mod labels;
+mod launch;
+mod network;
+mod volume;
+
+pub use attach::{Attached, Output};
+pub use calls::{About, Container, Exit, Inspected};
+pub use error::Error;
+pub use image::Image;
+pub use install::{Committed, InstallNetwork, Ran};
+pub use launch::{CA, DATA, Launch, Limits, Network, RECIPE};
+
+use std::{future::Future, sync::Arc, time::Duration};
+use tokio::sync::OnceCell;
+
+const QUICK: Duration = Duration::from_secs(15);
+const SLOW: Duration = Duration::from_secs(60);
+/// Above every deadline here, so that ours is the one that speaks.
+const CLIENT_SECONDS: u64 = 900;
+
+/// A connection to the machine's Docker engine, made when it is first needed and again after it failed.
+#[derive(Clone, Default)]
+pub struct Engine {
+    client: Arc<OnceCell<bollard::Docker>>,
+}
+
+impl Engine {
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    async fn client(&self) -> Result<&bollard::Docker, Error> {
+        self.client
+            .get_or_try_init(|| async {
+                let client =
+                    bollard::Docker::connect_with_defaults()?.with_timeout(Duration::from_secs(CLIENT_SECONDS));
+                deadline("version", QUICK, client.negotiate_version()).await
+            })
+            .await
+    }
+}
+
+/// `call` with a limit; its name is for the message.
+async fn deadline<T>(
+    name: &'static str,
+    limit: Duration,
+    call: impl Future<Output = Result<T, bollard::errors::Error>>,
+) -> Result<T, Error> {
+    match tokio::time::timeout(limit, call).await {
+        Ok(done) => done.map_err(Error::from),
+        Err(_) => Err(Error::TimedOut { call: name, seconds: limit.as_secs() }),
+    }
+}

@@ -1,0 +1,154 @@
+//! A forward proxy for one server: `CONNECT`, and plain HTTP by its absolute address. What is not allowed is answered with
+//! 403 and a reason, so that its log says why.
+
+use super::Rules;
+use std::{io, net::IpAddr, sync::Arc, time::Duration};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt, copy_bidirectional},
+    net::{TcpListener, TcpStream},
+    sync::Semaphore,
+    task::JoinSet,
+    time::timeout,
+};
+
+const HEAD_LIMIT: usize = 16 * 1024;
+const HEAD_TIME: Duration = Duration::from_secs(10);
+const DIAL_TIME: Duration = Duration::from_secs(10);
+const CONNECTIONS: usize = 128;
+
+pub(super) async fn run(listener: TcpListener, rules: Rules, reachable: fn(IpAddr) -> bool) {
+    let rules = Arc::new(rules);
+    let room = Arc::new(Semaphore::new(CONNECTIONS));
+    // Ends with this task: a server that may go out no longer keeps no tunnel.
+    let mut tunnels = JoinSet::new();
+    loop {
+        while tunnels.try_join_next().is_some() {}
+        let Ok(permit) = room.clone().acquire_owned().await else { return };
+        let Ok((client, _)) = listener.accept().await else {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            continue;
+        };
+        let rules = rules.clone();
+        tunnels.spawn(async move {
+            let _permit = permit;
+            if let Err(error) = serve(client, &rules, reachable).await {
+                tracing::debug!(%error, "a way out ended");
+            }
+        });
+    }
+}
+
+/// What the first line asks for.
+struct Asked {
+    host: String,
+    port: u16,
+    /// To be sent on first; empty for a tunnel.
+    head: Vec<u8>,
+    tunnel: bool,
+}
+
+async fn serve(mut client: TcpStream, rules: &Rules, reachable: fn(IpAddr) -> bool) -> io::Result<()> {
+    client.set_nodelay(true)?;
+    let Some((head, rest)) = timeout(HEAD_TIME, read_head(&mut client)).await?? else {
+        return refuse(&mut client, "400 Bad Request", "this is no request that a proxy takes").await;
+    };
+    let Some(asked) = parse(&head) else {
+        return refuse(&mut client, "400 Bad Request", "this is no request that a proxy takes").await;
+    };
+    if !rules.allows(&asked.host, asked.port) {
+        tracing::info!(host = %asked.host, port = asked.port, "a server asked for a host that it may not reach");
+        let why = format!("{}:{} is not among the hosts that this server may reach", asked.host, asked.port);
+        return refuse(&mut client, "403 Forbidden", &why).await;
+    }
+    let mut upstream = match timeout(DIAL_TIME, dial(&asked, reachable)).await? {
+        Ok(Some(upstream)) => upstream,
+        Ok(None) => return refuse(&mut client, "403 Forbidden", "the host has no public address").await,
+        Err(_) => return refuse(&mut client, "502 Bad Gateway", "the host does not answer").await,
+    };
+    upstream.set_nodelay(true)?;
+    if asked.tunnel {
+        client.write_all(b"HTTP/1.1 200 Connection established\r\n\r\n").await?;
+    }
+    upstream.write_all(&asked.head).await?;
+    upstream.write_all(&rest).await?;
+    copy_bidirectional(&mut client, &mut upstream).await?;
+    Ok(())
+}
+
+/// The name is resolved here, once, and what it gave is what is connected to.
+async fn dial(asked: &Asked, reachable: fn(IpAddr) -> bool) -> io::Result<Option<TcpStream>> {
+    let found: Vec<_> = tokio::net::lookup_host((asked.host.as_str(), asked.port)).await?.collect();
+    let mut last = None;
+    for address in found.into_iter().filter(|address| reachable(address.ip())).take(4) {
+        match TcpStream::connect(address).await {
+            Ok(stream) => return Ok(Some(stream)),
+            Err(error) => last = Some(error),
+        }
+    }
+    last.map_or(Ok(None), Err)
+}
+
+/// The request's head and what came after it; `None` when it is too long or never ends.
+async fn read_head(client: &mut TcpStream) -> io::Result<Option<(Vec<u8>, Vec<u8>)>> {
+    let mut bytes = Vec::with_capacity(1024);
+    while bytes.len() < HEAD_LIMIT {
+        if client.read_buf(&mut bytes).await? == 0 {
+            return Ok(None);
+        }
+        if let Some(end) = bytes.windows(4).position(|four| four == b"\r\n\r\n") {
+            let rest = bytes.split_off(end + 4);
+            return Ok(Some((bytes, rest)));
+        }
+    }
+    Ok(None)
+}
+
+fn parse(head: &[u8]) -> Option<Asked> {
+    let text = std::str::from_utf8(head).ok()?;
+    let (line, fields) = text.split_once("\r\n")?;
+    let mut words = line.split(' ');
+    let (method, target, version) = (words.next()?, words.next()?, words.next()?);
+    if words.next().is_some() || !version.starts_with("HTTP/1.") {
+        return None;
+    }
+    if method == "CONNECT" {
+        let (host, port) = target.rsplit_once(':')?;
+        return Some(Asked { host: host.into(), port: port.parse().ok()?, head: vec![], tunnel: true });
+    }
+    let (authority, path) = match target.strip_prefix("http://")?.split_once('/') {
+        Some((authority, path)) => (authority, path),
+        None => (target.strip_prefix("http://")?, ""),
+    };
+    let (host, port) = match authority.rsplit_once(':') {
+        Some((host, port)) => (host, port.parse().ok()?),
+        None => (authority, 80),
+    };
+    // One request a connection: a second one could name another host. The Host field is the one that was allowed.
+    let kept = fields.split("\r\n").filter(|field| {
+        let name = field.split(':').next().unwrap_or_default().to_ascii_lowercase();
+        !field.is_empty()
+            && !matches!(
+                name.as_str(),
+                "host" | "connection" | "proxy-connection" | "keep-alive" | "proxy-authorization"
+            )
+    });
+    let mut head = format!("{method} /{path} {version}\r\nHost: {authority}\r\nConnection: close\r\n");
+    for field in kept {
+        head.push_str(field);
+        head.push_str("\r\n");
+    }
+    head.push_str("\r\n");
+    Some(Asked { host: host.into(), port, head: head.into_bytes(), tunnel: false })
+}
+
+async fn refuse(client: &mut TcpStream, status: &str, why: &str) -> io::Result<()> {
+    let body = format!("agentopia: {why}\n");
+    let answer = format!(
+        "HTTP/1.1 {status}\r\nContent-Type: text/plain\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
+        body.len()
+    );
+    client.write_all(answer.as_bytes()).await
+}
+
+#[cfg(test)]
+mod tests;

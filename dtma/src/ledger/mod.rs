@@ -1,0 +1,67 @@
+//! What survives a restart. A file that cannot be read is put aside and reported; it never stops the daemon, and it
+//! never removes anything that runs.
+
+mod desired;
+mod file;
+mod identity;
+mod pins;
+
+pub use desired::{Desired, Refused};
+pub use file::{Damage, Document, Error, write_atomically};
+pub use identity::{Enrolment, Identity};
+pub use pins::{Pin, Pins};
+
+use protocol::toolbox::{DesiredState, Revocations};
+use std::{
+    fs,
+    os::unix::fs::{DirBuilderExt, PermissionsExt},
+    path::{Path, PathBuf},
+};
+
+/// The state folder: 0700, and everything in it 0600.
+#[derive(Clone, Debug)]
+pub struct Ledger {
+    folder: PathBuf,
+}
+
+impl Ledger {
+    pub fn open(folder: &Path) -> Result<Self, Error> {
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(|e| Error::io(folder, e))?;
+        fs::set_permissions(folder, fs::Permissions::from_mode(0o700)).map_err(|e| Error::io(folder, e))?;
+        Ok(Self { folder: folder.to_path_buf() })
+    }
+
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Held by the daemon while it runs, so that two never serve one state.
+    pub fn lock_path(&self) -> PathBuf {
+        self.folder.join("lock")
+    }
+
+    /// Written at every change for `dtma status`; a hint, never read back by the daemon.
+    pub fn status_path(&self) -> PathBuf {
+        self.folder.join("state.json")
+    }
+
+    pub fn enrolment(&self) -> Document<Enrolment> {
+        Document::new(&self.folder, "enrolment")
+    }
+
+    pub fn desired(&self) -> Document<DesiredState> {
+        Document::new(&self.folder, "desired")
+    }
+
+    pub fn revocations(&self) -> Document<Revocations> {
+        Document::new(&self.folder, "revocations")
+    }
+
+    pub fn pins(&self) -> Document<Pins> {
+        Document::new(&self.folder, "pins")
+    }
+
+    pub fn identity(&self) -> Result<Identity, Error> {
+        Identity::load_or_create(&self.folder.join("identity.key"))
+    }
+}

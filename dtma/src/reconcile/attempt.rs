@@ -1,0 +1,394 @@
+//! One attempt to run a server: from its image to its end.
+
+use super::{Tail, Workshop, status::running, task::Holding};
+use crate::{
+    docker::{self, Launch, Network, labels},
+    egress,
+    gateway::ServerEntry,
+    ledger::Pin,
+    packages::{Failure, Installed, Kind, NODE, PYTHON, Wanted},
+};
+use mcp::{Connection, connection::Event};
+use protocol::{
+    chat::Secret,
+    server::{ServerSpec, ServerState, Source, Tool},
+};
+use std::{
+    collections::BTreeMap,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+use tokio::time::timeout;
+use tokio_util::io::StreamReader;
+
+/// From the start of its container until its tools are listed.
+const ANSWER: Duration = Duration::from_secs(30);
+/// For a container whose output ended to end too.
+const LAST_WORDS: Duration = Duration::from_secs(3);
+const GRACE: u32 = 2;
+
+/// How an attempt ended.
+pub(super) struct Ended {
+    pub(super) detail: String,
+    pub(super) exit_code: Option<i64>,
+    pub(super) log: Vec<String>,
+    /// Its tools were listed.
+    pub(super) listed: bool,
+    pub(super) ran: Duration,
+}
+
+/// What is there to be started.
+struct Ready {
+    image: String,
+    entrypoint: Option<Vec<String>>,
+    pinned: String,
+    note: Option<String>,
+}
+
+pub(super) struct Attempt {
+    shop: Arc<Workshop>,
+    spec: ServerSpec,
+    digest: String,
+    holding: Holding,
+    tail: Tail,
+    /// Further requirements for the package, and whether they were tried.
+    with: Vec<String>,
+    tried: bool,
+    installed: Option<Installed>,
+    pinning: Option<Pin>,
+}
+
+/// Why there is nothing to end yet.
+struct Stopped {
+    detail: String,
+    exit_code: Option<i64>,
+    log: Option<Vec<String>>,
+}
+
+impl From<String> for Stopped {
+    fn from(detail: String) -> Self {
+        Self { detail, exit_code: None, log: None }
+    }
+}
+
+impl From<docker::Error> for Stopped {
+    fn from(error: docker::Error) -> Self {
+        error.to_string().into()
+    }
+}
+
+/// Takes a server off the gateway however its attempt ends.
+struct Offered<'a> {
+    shop: &'a Workshop,
+    name: &'a str,
+    connection: Connection,
+}
+
+impl Drop for Offered<'_> {
+    fn drop(&mut self) {
+        self.shop.registry.remove(self.name);
+        self.connection.close();
+    }
+}
+
+impl Attempt {
+    pub(super) fn new(shop: Arc<Workshop>, spec: ServerSpec, digest: String, holding: Holding, tail: Tail) -> Self {
+        Self { shop, spec, digest, holding, tail, with: vec![], tried: false, installed: None, pinning: None }
+    }
+
+    pub(super) async fn once(&mut self, adopt: Option<String>) -> Ended {
+        let begun = Instant::now();
+        let mut listed = None;
+        let stopped = match self.live(adopt, &mut listed).await {
+            Ok(()) => Stopped::from("it ended".to_owned()),
+            Err(stopped) => stopped,
+        };
+        let (exit_code, detail) = self.last_words(stopped.exit_code, stopped.detail, listed.is_some()).await;
+        let ran = listed.map_or(Duration::ZERO, |_: Instant| begun.elapsed());
+        Ended {
+            detail,
+            exit_code,
+            log: stopped.log.unwrap_or_else(|| self.tail.report()),
+            listed: listed.is_some(),
+            ran,
+        }
+    }
+
+    /// Many Python servers were written for the first generation of the `mcp` package and do not bound it: one that dies with
+    /// a traceback under a newer one is installed once more with the older.
+    pub(super) fn another_way(&mut self, ended: &Ended) -> bool {
+        let newer = self.installed.as_ref().and_then(|i| i.mcp.as_deref()).is_some_and(|v| !v.starts_with(['0', '1']));
+        let traceback = ended.log.iter().any(|line| line.contains("Error") || line.contains("Traceback"));
+        if ended.listed || self.tried || !newer || !traceback {
+            return false;
+        }
+        self.tried = true;
+        self.with = vec!["mcp<2".into()];
+        self.tail.mark("[agentopia] trying again with mcp<2");
+        true
+    }
+
+    async fn live(&mut self, adopt: Option<String>, listed: &mut Option<Instant>) -> Result<(), Stopped> {
+        let shop = self.shop.clone();
+        let adopted = adopt.is_some();
+        let (container, secrets) = match adopt {
+            Some(container) => self.adopt(container).await?,
+            None => self.create().await?,
+        };
+        self.holding.set(Some(container.clone()));
+        self.tail.hide(secrets.iter());
+        let tail = self.tail.clone();
+        let attached = shop.engine.attach(&container, move |bytes| tail.push(bytes)).await?;
+        if !adopted {
+            shop.engine.start(&container).await?;
+        }
+        let options = mcp::connection::Options { handshake: ANSWER, resume: adopted, ..Default::default() };
+        let opening = async {
+            let connection = Connection::open(StreamReader::new(attached.output), attached.input, options).await?;
+            let events = connection.events();
+            let tools = connection.tools().await?;
+            Ok::<_, mcp::Error>((connection, events, tools))
+        };
+        let opened = timeout(ANSWER, opening).await;
+        let (connection, mut events, tools) = match opened {
+            Ok(Ok(opened)) => opened,
+            Ok(Err(mcp::Error::Closed)) => return Err("it ended before its tools were listed".to_owned().into()),
+            Ok(Err(error)) => return Err(with_source(&error).into()),
+            Err(_) => return Err(format!("it did not list its tools within {} s", ANSWER.as_secs()).into()),
+        };
+        let _offered = Offered { shop: &shop, name: &self.spec.name, connection: connection.clone() };
+        *listed = Some(Instant::now());
+        if let Some(pin) = self.pinning.as_mut().filter(|_| !self.with.is_empty()) {
+            pin.with = self.with.clone();
+            self.pin();
+        }
+        let secrets = Arc::new(secrets);
+        self.offer(&connection, tools, &secrets, &container).await;
+        loop {
+            tokio::select! {
+                // Cancel-safe: it only looks.
+                () = connection.closed() => return Ok(()),
+                // Cancel-safe: a broadcast receiver loses nothing.
+                event = events.recv() => match event {
+                    Ok(Event::ListChanged("tools")) | Err(tokio::sync::broadcast::error::RecvError::Lagged(_)) => {
+                        if let Ok(tools) = connection.tools().await {
+                            self.offer(&connection, tools, &secrets, &container).await;
+                        }
+                    }
+                    Ok(_) => {}
+                    Err(tokio::sync::broadcast::error::RecvError::Closed) => return Ok(()),
+                },
+            }
+        }
+    }
+
+    async fn offer(&self, connection: &Connection, tools: Vec<Tool>, secrets: &Arc<Vec<Secret>>, container: &str) {
+        let entry = ServerEntry {
+            id: self.spec.id,
+            connection: connection.clone(),
+            tools: tools.clone(),
+            secrets: secrets.clone(),
+        };
+        self.shop.registry.insert(&self.spec.name, entry);
+        let started_at = self.shop.engine.exit(container).await.ok().and_then(|exit| exit.started_at);
+        self.shop.statuses.update(self.spec.id, |status| {
+            running(status, tools);
+            status.started_at = started_at;
+        });
+    }
+
+    /// A container that a daemon before this one started.
+    async fn adopt(&mut self, container: String) -> Result<(String, Vec<Secret>), Stopped> {
+        let shop = &self.shop;
+        if let Some(egress) = egress::Rules::of(&self.spec.hosts).map_err(|e| e.to_string())? {
+            let gateway = shop.engine.network(&self.name(), labels::of_server(shop.toolbox, self.spec.id)).await?;
+            shop.egress.serve(self.spec.id, gateway, egress).await.map_err(|e| e.to_string())?;
+        }
+        let seen = shop.engine.inspect(&container).await?;
+        let pinned = seen.labels.get(labels::PINNED).cloned();
+        shop.statuses.update(self.spec.id, |status| status.pinned = pinned);
+        // The values that it was started with, not those that the vault has now.
+        let secrets = seen.env.into_iter().filter(|(key, _)| self.spec.secrets.contains(key)).map(|(_, value)| value);
+        Ok((container, secrets.collect()))
+    }
+
+    async fn create(&mut self) -> Result<(String, Vec<Secret>), Stopped> {
+        self.holding.set(None);
+        self.state(ServerState::Installing, None);
+        let ready = self.ready().await?;
+        self.shop.statuses.update(self.spec.id, |status| status.pinned = Some(ready.pinned.clone()));
+        self.state(ServerState::Starting, ready.note.clone());
+        let shop = self.shop.clone();
+        let name = self.name();
+        let of_server = labels::of_server(shop.toolbox, self.spec.id);
+
+        let mut env: BTreeMap<String, String> = [("HOME".to_owned(), docker::DATA.to_owned())].into();
+        let network = match egress::Rules::of(&self.spec.hosts).map_err(|e| e.to_string())? {
+            None => Network::None,
+            Some(rules) => {
+                let gateway = shop.engine.network(&name, of_server.clone()).await?;
+                let proxy = shop.egress.serve(self.spec.id, gateway, rules).await.map_err(|e| e.to_string())?;
+                env.extend(egress::variables(proxy, shop.ca.is_some()));
+                Network::Named(name.clone())
+            }
+        };
+        env.extend(self.spec.env.clone());
+        let secrets = self.secrets().await?;
+        env.extend(secrets.iter().map(|(key, value)| (key.clone(), value.expose().to_owned())));
+
+        let mut of_container = of_server.clone();
+        of_container.insert(labels::NAME.into(), self.spec.name.clone());
+        of_container.insert(labels::SPEC.into(), self.digest.clone());
+        of_container.insert(labels::REVISION.into(), self.spec.revision.to_string());
+        of_container.insert(labels::PINNED.into(), ready.pinned);
+        let runner = if matches!(self.spec.source, Source::Uvx { .. }) { PYTHON } else { NODE };
+        shop.engine.volume(&name, of_server, runner).await?;
+        // What an attempt before this one, or a daemon before this one, left under the name.
+        shop.engine.remove(&name).await?;
+        let launch = Launch {
+            name: name.clone(),
+            image: ready.image,
+            entrypoint: ready.entrypoint,
+            args: self.spec.args.clone(),
+            env,
+            labels: of_container,
+            volume: name,
+            ca: shop.ca.as_ref().filter(|_| network != Network::None).map(|ca| ca.display().to_string()),
+            network,
+            limits: shop.limits,
+        };
+        let container = shop.engine.create(launch).await?;
+        Ok((container, secrets.into_values().collect()))
+    }
+
+    async fn secrets(&self) -> Result<BTreeMap<String, Secret>, Stopped> {
+        if self.spec.secrets.is_empty() {
+            return Ok(BTreeMap::new());
+        }
+        let fetched = self.shop.credentials.fetch(self.spec.id).await.map_err(|e| with_source(&e))?;
+        if !fetched.missing.is_empty() {
+            return Err(format!("these credentials are missing: {}", fetched.missing.join(", ")).into());
+        }
+        Ok(fetched.values.into_iter().filter(|(key, _)| self.spec.secrets.contains(key)).collect())
+    }
+
+    async fn ready(&mut self) -> Result<Ready, Stopped> {
+        let now = jiff::Timestamp::now().as_second();
+        let Some(wanted) = Wanted::of(&self.spec.source) else { return self.image().await };
+        let mut wanted: Wanted = wanted.map_err(|e| e.to_string())?;
+        let pin = self.shop.pins.lock().ok().and_then(|pins| pins.find(self.spec.id, &wanted.key(), now).cloned());
+        if let Some(pin) = pin {
+            if wanted.version.is_none() {
+                wanted.version = Some(pin.version.clone());
+            }
+            if self.with.is_empty() && !self.tried && wanted.version.as_ref() == Some(&pin.version) {
+                self.with = pin.with;
+            }
+        }
+        wanted.with = self.with.clone();
+        let ready = self.shop.packages.ready(wanted.clone()).await.map_err(|failure| match failure {
+            Failure::Install { code, log } => Stopped {
+                detail: format!("{} could not be installed", wanted.package),
+                exit_code: Some(code),
+                log: Some(log),
+            },
+            other => other.to_string().into(),
+        })?;
+        let version = ready.installed.version.clone();
+        self.pinning = Some(Pin { package: wanted.key(), version: version.clone(), with: vec![], at: now });
+        self.pin();
+        let scripts = (!ready.installed.scripts.is_empty())
+            .then(|| format!("install scripts that did not run: {}", ready.installed.scripts.join(", ")));
+        let note = ready.note.map(str::to_owned).into_iter().chain(scripts).reduce(|a, b| format!("{a}; {b}"));
+        let with: String = wanted.with.iter().map(|with| format!(" with {with}")).collect();
+        let pinned = match wanted.kind {
+            Kind::Npx => format!("{}@{version}{with}", wanted.package),
+            Kind::Uvx => format!("{}=={version}{with}", wanted.package),
+        };
+        let entrypoint = Some(ready.installed.command.clone());
+        self.installed = Some(ready.installed);
+        Ok(Ready { image: ready.image, entrypoint, pinned, note })
+    }
+
+    async fn image(&self) -> Result<Ready, Stopped> {
+        let Source::Oci { image } = &self.spec.source else {
+            return Err("a server behind a URL does not run here".to_owned().into());
+        };
+        let found = match self.shop.engine.image(image).await? {
+            Some(found) => found,
+            None => {
+                self.shop
+                    .engine
+                    .pull(image)
+                    .await
+                    .map_err(|e| format!("{image} is not here and cannot be pulled: {e}"))?;
+                self.shop.engine.image(image).await?.ok_or_else(|| format!("{image} was pulled and is not there"))?
+            }
+        };
+        Ok(Ready {
+            pinned: found.digest.unwrap_or_else(|| found.id.clone()),
+            image: found.id,
+            entrypoint: None,
+            note: None,
+        })
+    }
+
+    /// Keeps the version from the first installation on, and what else it took once the server has run with it.
+    fn pin(&self) {
+        let (Some(pin), Ok(mut pins)) = (self.pinning.clone(), self.shop.pins.lock()) else { return };
+        if pins.set(self.spec.id, pin)
+            && let Err(error) = self.shop.ledger.pins().store(&pins)
+        {
+            tracing::error!(%error, "the versions in use could not be kept");
+        }
+    }
+
+    /// Reported only when there is no failure to show: otherwise that stays until the server runs.
+    fn state(&self, state: ServerState, detail: Option<String>) {
+        self.shop.statuses.update(self.spec.id, |status| {
+            if !matches!(status.state, ServerState::Failed | ServerState::BackingOff) {
+                status.state = state;
+                status.detail = detail;
+            }
+        });
+    }
+
+    /// What the container says of its end; it is then removed, so that the next attempt begins anew.
+    async fn last_words(&self, exit_code: Option<i64>, detail: String, listed: bool) -> (Option<i64>, String) {
+        let Some(container) = self.holding.get() else { return (exit_code, detail) };
+        let engine = &self.shop.engine;
+        // An error is the engine's; then the state is asked for all the same.
+        let _ = timeout(LAST_WORDS, engine.ended(&container)).await;
+        let exit = engine.exit(&container).await.ok();
+        let removed = async {
+            engine.stop(&container, GRACE).await?;
+            engine.remove(&container).await
+        };
+        match removed.await {
+            Ok(()) => self.holding.set(None),
+            Err(error) => tracing::warn!(server = %self.spec.name, %error, "an ended container could not be removed"),
+        }
+        let Some(exit) = exit.filter(|exit| !exit.running) else { return (exit_code, detail) };
+        let code = exit.code.or(exit_code);
+        let memory = if exit.out_of_memory { " (out of memory)" } else { "" };
+        match code {
+            Some(code) if listed => (Some(code), format!("it exited with code {code}{memory}")),
+            Some(code) => (Some(code), format!("it exited with code {code}{memory} before its tools were listed")),
+            None => (None, detail),
+        }
+    }
+
+    fn name(&self) -> String {
+        labels::name(self.shop.toolbox, self.spec.id)
+    }
+}
+
+fn with_source(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text = format!("{text}: {cause}");
+        source = cause.source();
+    }
+    text
+}

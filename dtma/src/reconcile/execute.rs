@@ -1,0 +1,249 @@
+//! The loop: observe, plan, execute. Steps for one server run one after the other in a piece of work of its own, so a
+//! container that will not go holds up nobody else.
+
+use super::{
+    Observed, Step, Workshop,
+    plan::{Task, plan, runs_here, spec_digest},
+    task::{self, Holding},
+};
+use protocol::{
+    ids::ServerId,
+    server::{ServerSpec, ServerState},
+    toolbox::DesiredState,
+};
+use std::{
+    collections::{BTreeMap, HashMap, HashSet},
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+use tokio::{
+    sync::{Notify, watch},
+    task::{JoinHandle, JoinSet},
+};
+use tokio_util::sync::CancellationToken;
+
+/// Also without any event: what nobody told of is found then.
+const ROUND: Duration = Duration::from_secs(30);
+/// While Docker does not answer.
+const RETRY: Duration = Duration::from_secs(5);
+const STOP_GRACE: u32 = 3;
+
+/// How the machine stands, for the check-in.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Standing {
+    /// The generation that the machine matches.
+    pub applied: u64,
+    /// Why Docker does not answer; `None` when it does.
+    pub trouble: Option<String>,
+}
+
+struct Running {
+    digest: String,
+    revision: u32,
+    holding: Holding,
+    cancel: CancellationToken,
+    handle: JoinHandle<()>,
+}
+
+pub struct Reconciler {
+    shop: Arc<Workshop>,
+    desired: watch::Receiver<Option<DesiredState>>,
+    standing: watch::Sender<Standing>,
+    tasks: Arc<Mutex<HashMap<ServerId, Running>>>,
+    wake: Arc<Notify>,
+}
+
+impl Reconciler {
+    pub fn new(shop: Arc<Workshop>, desired: watch::Receiver<Option<DesiredState>>) -> Self {
+        let standing = watch::channel(Standing::default()).0;
+        Self { shop, desired, standing, tasks: Arc::default(), wake: Arc::default() }
+    }
+
+    pub fn standing(&self) -> watch::Receiver<Standing> {
+        self.standing.subscribe()
+    }
+
+    /// Until the daemon ends. Containers are left running: the next daemon adopts them.
+    pub async fn run(mut self) {
+        self.clean().await;
+        let mut statuses = self.shop.statuses.changes();
+        let mut work: JoinSet<ServerId> = JoinSet::new();
+        let mut busy: HashSet<ServerId> = HashSet::new();
+        loop {
+            let reached = self.round(&mut work, &mut busy).await;
+            tokio::select! {
+                // Cancel-safe: a change stays marked until it is seen.
+                _ = self.desired.changed() => {}
+                // Cancel-safe: as above. What is reported decides when a generation counts as applied.
+                _ = statuses.changed() => {}
+                // Cancel-safe: a permit is kept.
+                () = self.wake.notified() => {}
+                // Cancel-safe: work that is not joined stays in the set.
+                Some(done) = work.join_next(), if !work.is_empty() => {
+                    match done {
+                        Ok(server) => { busy.remove(&server); }
+                        Err(error) => { tracing::error!(%error, "a piece of work broke off"); busy.clear(); }
+                    }
+                }
+                () = tokio::time::sleep(if reached { ROUND } else { RETRY }) => {}
+            }
+        }
+    }
+
+    /// False when Docker does not answer.
+    async fn round(&self, work: &mut JoinSet<ServerId>, busy: &mut HashSet<ServerId>) -> bool {
+        let desired = self.desired.borrow().clone();
+        let observed = match self.observe().await {
+            Ok(observed) => observed,
+            Err(trouble) => {
+                tracing::warn!(%trouble, "nothing can be said about what runs");
+                self.standing.send_if_modified(|standing| {
+                    let changed = standing.trouble.as_ref() != Some(&trouble);
+                    standing.trouble = Some(trouble);
+                    changed
+                });
+                return false;
+            }
+        };
+        let steps = plan(&observed, desired.as_ref());
+        let mut by_server: BTreeMap<ServerId, Vec<Step>> = BTreeMap::new();
+        for step in steps {
+            by_server.entry(server_of(&step)).or_default().push(step);
+        }
+        let idle = by_server.is_empty() && busy.is_empty();
+        for (server, steps) in by_server {
+            // Its last steps are under way: what was seen of it is not its end.
+            if !busy.insert(server) {
+                continue;
+            }
+            let spec = desired.as_ref().and_then(|state| state.servers.iter().find(|spec| spec.id == server)).cloned();
+            let (shop, tasks) = (self.shop.clone(), self.tasks.clone());
+            work.spawn(async move {
+                for step in steps {
+                    tracing::info!(?step, "step");
+                    if let Err(error) = execute(&shop, &tasks, step, spec.as_ref()).await {
+                        tracing::warn!(%server, %error, "a step failed");
+                        tokio::time::sleep(Duration::from_secs(1)).await;
+                        break;
+                    }
+                }
+                server
+            });
+        }
+        self.stand(desired.as_ref(), idle);
+        true
+    }
+
+    fn stand(&self, desired: Option<&DesiredState>, idle: bool) {
+        let mut applied = None;
+        if let Some(state) = desired {
+            self.shop.statuses.retain(|id| state.servers.iter().any(|spec| spec.id == *id));
+            for spec in state.servers.iter().filter(|spec| !runs_here(spec)) {
+                refuse(&self.shop, spec);
+            }
+            let ids = state.servers.iter().map(|spec| spec.id);
+            applied = (idle && self.shop.statuses.settled(ids)).then_some(state.generation);
+        }
+        self.standing.send_if_modified(|standing| {
+            let next = Standing { applied: applied.unwrap_or(standing.applied), trouble: None };
+            let changed = *standing != next;
+            *standing = next;
+            changed
+        });
+    }
+
+    async fn observe(&self) -> Result<Observed, String> {
+        let containers = self.shop.engine.containers(self.shop.toolbox).await.map_err(|error| {
+            let cause = std::error::Error::source(&error).map(|cause| format!(": {cause}")).unwrap_or_default();
+            format!("{error}{cause}")
+        })?;
+        let mut tasks = lock(&self.tasks);
+        tasks.retain(|_, running| !running.handle.is_finished());
+        let task = |running: &Running| Task {
+            spec_digest: running.digest.clone(),
+            revision: running.revision,
+            container: running.holding.get(),
+        };
+        let tasks = tasks.iter().map(|(server, running)| (*server, task(running))).collect();
+        Ok(Observed { docker: true, containers, tasks })
+    }
+
+    /// Installers of a daemon that was killed.
+    async fn clean(&self) {
+        match self.shop.engine.leftovers(self.shop.toolbox).await {
+            Ok(left) => {
+                for id in left {
+                    if let Err(error) = self.shop.engine.remove(&id).await {
+                        tracing::warn!(%error, "an old installer could not be removed");
+                    }
+                }
+            }
+            Err(error) => tracing::warn!(%error, "Docker cannot be asked yet"),
+        }
+    }
+}
+
+type Tasks = Arc<Mutex<HashMap<ServerId, Running>>>;
+
+fn lock(tasks: &Tasks) -> std::sync::MutexGuard<'_, HashMap<ServerId, Running>> {
+    tasks.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+async fn execute(
+    shop: &Arc<Workshop>,
+    tasks: &Tasks,
+    step: Step,
+    spec: Option<&ServerSpec>,
+) -> Result<(), crate::docker::Error> {
+    match step {
+        Step::Stop { server } => {
+            let running = lock(tasks).remove(&server);
+            if let Some(running) = running {
+                running.cancel.cancel();
+                // It only has to let go; an error is a panic that was reported where it happened.
+                let _ = running.handle.await;
+            }
+            shop.egress.end(server);
+        }
+        Step::Remove { server, container } => {
+            shop.engine.stop(&container, STOP_GRACE).await?;
+            shop.engine.remove(&container).await?;
+            if spec.is_none() {
+                shop.engine.remove_network(&crate::docker::labels::name(shop.toolbox, server)).await?;
+            }
+        }
+        Step::Adopt { server, container } => begin(shop, tasks, server, spec, Some(container)),
+        Step::Start { server } => begin(shop, tasks, server, spec, None),
+    }
+    Ok(())
+}
+
+fn begin(shop: &Arc<Workshop>, tasks: &Tasks, server: ServerId, spec: Option<&ServerSpec>, adopt: Option<String>) {
+    let Some(spec) = spec.cloned() else { return };
+    let (digest, revision) = (spec_digest(&spec), spec.revision);
+    let (holding, cancel) = (Holding::default(), CancellationToken::new());
+    holding.set(adopt.clone());
+    let life = task::run(shop.clone(), spec, digest.clone(), adopt, holding.clone(), cancel.clone());
+    let running = Running { digest, revision, holding, cancel, handle: tokio::spawn(life) };
+    if let Some(before) = lock(tasks).insert(server, running) {
+        before.cancel.cancel();
+    }
+}
+
+fn server_of(step: &Step) -> ServerId {
+    match step {
+        Step::Stop { server } | Step::Remove { server, .. } | Step::Adopt { server, .. } | Step::Start { server } => {
+            *server
+        }
+    }
+}
+
+fn refuse(shop: &Workshop, spec: &ServerSpec) {
+    let known = shop.statuses.all().iter().any(|status| status.id == spec.id && status.revision == spec.revision);
+    if !known {
+        shop.statuses.begin(spec, ServerState::Failed);
+        shop.statuses.update(spec.id, |status| {
+            status.detail = Some("this toolbox runs npx, uvx and oci servers; one behind a URL is not run here".into());
+        });
+    }
+}

@@ -1,0 +1,41 @@
+//! From what should run to what runs: observe, plan, execute, again and again. Events only wake it.
+
+mod attempt;
+mod backoff;
+mod execute;
+pub mod plan;
+mod status;
+mod tail;
+mod task;
+
+pub use execute::{Reconciler, Standing};
+pub use plan::{Observed, Step, plan, spec_digest};
+pub use status::Statuses;
+pub use tail::{Line, Tail};
+
+use crate::{
+    docker::{Engine, Limits},
+    egress::Egress,
+    gateway::Registry,
+    ledger::{Ledger, Pins},
+    link::Credentials,
+    packages::Packages,
+};
+use protocol::ids::ToolboxId;
+use std::{path::PathBuf, sync::Arc};
+
+/// What every server's task works with.
+pub struct Workshop {
+    pub toolbox: ToolboxId,
+    pub engine: Engine,
+    pub packages: Arc<Packages>,
+    pub registry: Registry,
+    pub egress: Egress,
+    pub credentials: Arc<dyn Credentials>,
+    pub statuses: Statuses,
+    pub limits: Limits,
+    /// The machine's certificates, for servers that may reach hosts.
+    pub ca: Option<PathBuf>,
+    pub ledger: Ledger,
+    pub pins: std::sync::Mutex<Pins>,
+}
