@@ -99,7 +99,8 @@ language sql immutable set search_path = ''
 as $$
   select greatest(
     case when seeded then 0.9 else 0 end,
-    least(1, log(greatest(10, coalesce((popularity ->> 'npmDownloadsPerMonth')::numeric, 10))) / 5) - 0.2,
+    case when popularity ? 'npmDownloadsPerMonth'
+      then least(1, log(greatest(10, (popularity ->> 'npmDownloadsPerMonth')::numeric)) / 5) else 0 end,
     case when popularity ? 'pypiDownloadRank' then 1 - 0.35 * (popularity ->> 'pypiDownloadRank')::numeric / 15000 else 0 end,
     case when sources ?| array['docker-mcp-registry', 'toolhive-registry'] then 0.75
          when sources ?| array['official-registry-seed', 'mcpm-registry'] then 0.4
@@ -326,7 +327,7 @@ language sql security definer set search_path = ''
 as $$
   with stored as (
     insert into app.catalog_embedding (server_id, embedding, model, content, known)
-    select s.id, r.vector::extensions.halfvec(384), $1 ->> 'model', r.content, s.known >= 0.5
+    select s.id, r.vector::extensions.halfvec(384), $1 ->> 'model', r.content, s.known >= 0.6
       from jsonb_to_recordset($1 -> 'rows') as r (id bigint, content text, vector text)
       join app.catalog_server s on s.id = r.id
     on conflict (server_id) do update set embedding = excluded.embedding, model = excluded.model,
@@ -381,7 +382,7 @@ begin
       union
       (select id from hit order by words desc, id limit depth)
       union
-      (select h.id from hit h join app.catalog_server s on s.id = h.id where s.known >= 0.5
+      (select h.id from hit h join app.catalog_server s on s.id = h.id where s.known >= 0.6
         order by h.words desc, h.id limit depth / 2)
     )
     select coalesce(jsonb_agg(jsonb_build_object(

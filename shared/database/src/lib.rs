@@ -2,6 +2,9 @@
 
 pub mod agent;
 mod caller;
+pub mod catalog;
+#[cfg(feature = "hosted")]
+mod config;
 mod direct;
 mod error;
 pub mod grant;
@@ -12,10 +15,14 @@ pub mod vault;
 
 #[cfg(feature = "embedded")]
 pub mod embedded;
+#[cfg(feature = "hosted")]
+pub mod postgrest;
 pub mod run;
 pub mod session;
 
 pub use caller::Caller;
+#[cfg(feature = "hosted")]
+pub use config::ConfigError;
 pub use error::Error;
 
 use serde::{Serialize, de::DeserializeOwned};
@@ -28,6 +35,8 @@ pub struct Database(Door);
 #[derive(Clone)]
 enum Door {
     Direct(direct::Direct),
+    #[cfg(feature = "hosted")]
+    PostgRest(postgrest::PostgRest),
 }
 
 /// How the direct door behaves.
@@ -55,6 +64,12 @@ impl Database {
         Ok(Self(Door::Direct(direct::Direct::new(url, options)?)))
     }
 
+    /// The PostgREST door. Opens no connection yet.
+    #[cfg(feature = "hosted")]
+    pub fn postgrest(options: postgrest::Options) -> Result<Self, Error> {
+        Ok(Self(Door::PostgRest(postgrest::PostgRest::new(options)?)))
+    }
+
     /// Runs `api.<function>(arguments)` as `caller`, in one transaction and one round trip.
     pub async fn call<R: DeserializeOwned>(
         &self,
@@ -64,6 +79,8 @@ impl Database {
     ) -> Result<R, Error> {
         match &self.0 {
             Door::Direct(door) => door.call(caller, function, arguments).await,
+            #[cfg(feature = "hosted")]
+            Door::PostgRest(door) => door.call(caller, function, arguments).await,
         }
     }
 }

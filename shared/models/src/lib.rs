@@ -1,1 +1,2 @@
+pub mod embedding;
 pub mod language;

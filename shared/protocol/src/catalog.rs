@@ -3,6 +3,7 @@
 //! Unknown fields are ignored, absent ones have defaults: entries are written by third parties. Every text in here is
 //! untrusted data.
 
+use crate::{Timestamp, ids::ImportId};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -154,4 +155,53 @@ pub struct ImportRequest {
     /// Reads everything again instead of what changed since the last complete import.
     #[serde(default)]
     pub full: bool,
+}
+
+/// An import: how far it is, what came of it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Import {
+    pub id: ImportId,
+    pub url: String,
+    pub state: ImportState,
+    /// Only what changed after this moment is read; absent: everything.
+    #[serde(default)]
+    pub since: Option<Timestamp>,
+    /// Where the registry goes on; absent at the start and after the last page.
+    #[serde(default)]
+    pub cursor: Option<String>,
+    pub pages: u32,
+    /// Entries that are new or changed.
+    pub imported: u32,
+    pub unchanged: u32,
+    pub removed: u32,
+    pub skipped: u32,
+    /// The first of those that were skipped, and why.
+    #[serde(default)]
+    pub report: Vec<SkippedEntry>,
+    /// Why it failed, in words.
+    #[serde(default)]
+    pub detail: Option<String>,
+    /// Entries in the catalog.
+    pub servers: u64,
+    /// Entries that are found by meaning too.
+    pub embedded: u64,
+    pub started_at: Timestamp,
+    pub updated_at: Timestamp,
+    #[serde(default)]
+    pub finished_at: Option<Timestamp>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ImportState {
+    Running,
+    Complete,
+    /// It goes on from its cursor when it is started again.
+    Failed,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SkippedEntry {
+    pub name: String,
+    pub reason: String,
 }

@@ -1,0 +1,20 @@
+//! Words of requests and of catalog entries: folding, stems, what people call things.
+//!
+//! Three lexicons stand beside this file as plain text: `products` (names that people use for products), `concepts` (what
+//! people say, and what entries say for it) and `words` (other languages). They help; nothing depends on a line being there.
+
+mod content;
+mod dictionary;
+mod fold;
+mod lexicon;
+mod repair;
+mod translate;
+
+pub use content::content;
+pub use fold::{fold, stem, stems, words};
+pub use lexicon::{Concept, Product, concepts_in, products_in};
+pub use repair::repair;
+pub use translate::{Translation, is_foreign, translate};
+
+#[cfg(test)]
+mod tests;
