@@ -8,7 +8,7 @@ use protocol::{
 };
 use sealing::{
     vault::{NewVersion, Prepared, Released, SecretStore, Target, TenantKey},
-    wrap::Wrapped,
+    wrap::{WrapError, Wrapped},
 };
 use serde::Deserialize;
 use serde_json::json;
@@ -28,6 +28,25 @@ struct Deleted {
 #[derive(Deserialize)]
 struct Expired {
     credentials: u64,
+}
+
+/// What a caller is told of it: faults of ours as such, and never what was stored.
+impl From<sealing::Error<Error>> for Error {
+    fn from(error: sealing::Error<Error>) -> Self {
+        match error {
+            sealing::Error::Store(error) => error,
+            sealing::Error::Size => Self::Invalid {
+                message: "The value is empty or larger than 64 KiB.".into(),
+                fix: "Send the value itself, not a file that holds more than it.".into(),
+            },
+            sealing::Error::Busy => Self::Conflict {
+                message: "The same credential is being changed by somebody else.".into(),
+                fix: "Try again.".into(),
+            },
+            sealing::Error::Wrap(WrapError::Service(cause)) => Self::Unavailable(cause),
+            error => Self::unexpected(error),
+        }
+    }
 }
 
 impl Database {
