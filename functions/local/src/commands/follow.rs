@@ -1,0 +1,113 @@
+//! Looks at servers while they are deployed.
+
+use super::{lines, status::word};
+use crate::{
+    client::Client,
+    home::{Config, Home},
+    steps::Step,
+    trouble::Trouble,
+};
+use protocol::{
+    ids::ToolboxId,
+    server::{ServerState, ServerStatus},
+    toolbox::Server,
+};
+use std::time::{Duration, Instant};
+
+/// An installation of a large package takes minutes; nothing at all for this long is a fault.
+const PATIENCE: Duration = Duration::from_secs(600);
+const GLANCE: Duration = Duration::from_millis(150);
+
+/// This machine's toolbox.
+pub(super) fn toolbox(home: &Home) -> Result<ToolboxId, Trouble> {
+    Config::load(home)?.toolbox_id.ok_or_else(|| {
+        Trouble::new(
+            "This machine is not enrolled as a toolbox yet.",
+            "Run `agentopia up`, or `agentopia doctor` when it runs.",
+        )
+    })
+}
+
+pub(super) async fn servers(client: &Client, toolbox: ToolboxId) -> Result<Vec<Server>, Trouble> {
+    client.get(&format!("/api/toolboxes/{toolbox}/servers")).await
+}
+
+/// The server with this name at this machine's toolbox.
+pub(super) async fn named(client: &Client, home: &Home, name: &str) -> Result<Server, Trouble> {
+    let all = servers(client, toolbox(home)?).await?;
+    let names: Vec<String> = all.iter().map(|server| server.spec.name.clone()).collect();
+    all.into_iter().find(|server| server.spec.name == name).ok_or_else(|| {
+        let next = match names.as_slice() {
+            [] => "Deploy one first: agentopia deploy uvx:mcp-server-time".to_owned(),
+            names => format!("There are: {}.", names.join(", ")),
+        };
+        Trouble::new(format!("There is no server {name:?} here."), next)
+    })
+}
+
+/// Waits until each of the servers has its tools listed or has failed, showing every step. True when none failed.
+pub(super) async fn until_settled(client: &Client, toolbox: ToolboxId, names: &[String]) -> Result<bool, Trouble> {
+    let mut waiting: Vec<(String, Step, Option<String>)> =
+        names.iter().map(|name| (name.clone(), Step::start(name.clone()), None)).collect();
+    let (started, mut good) = (Instant::now(), true);
+    while !waiting.is_empty() {
+        let now = servers(client, toolbox).await?;
+        let mut left = Vec::new();
+        for (name, step, said) in waiting {
+            let status = now.iter().find(|server| server.spec.name == name).map(|server| &server.status);
+            match status {
+                None => {
+                    step.failed();
+                    eprintln!("      it was removed meanwhile");
+                    good = false;
+                }
+                Some(status) if status.state == ServerState::Running => step.done_with(&tools(status)),
+                Some(status) if status.state == ServerState::Failed => {
+                    step.failed();
+                    explain(status);
+                    good = false;
+                }
+                Some(status) => {
+                    let note = status.detail.clone().unwrap_or_else(|| word(status.state).to_owned());
+                    if said.as_ref() != Some(&note) {
+                        step.note(&super::line(&note));
+                    }
+                    left.push((name, step, Some(note)));
+                }
+            }
+        }
+        waiting = left;
+        if waiting.is_empty() {
+            break;
+        }
+        if started.elapsed() > PATIENCE {
+            return Err(Trouble::new(
+                "The servers are not ready after ten minutes.",
+                "Look at `agentopia status` and `agentopia logs SERVER`; `agentopia doctor` checks Docker.",
+            ));
+        }
+        tokio::time::sleep(GLANCE).await;
+    }
+    Ok(good)
+}
+
+fn tools(status: &ServerStatus) -> String {
+    let pinned = status.pinned.as_deref().map(|pinned| format!(", {pinned}")).unwrap_or_default();
+    match &status.tools {
+        Some(tools) => format!("{} tools{pinned}", tools.len()),
+        None => format!("running{pinned}"),
+    }
+}
+
+/// Why a server failed: in words, its exit code, and what it wrote last.
+fn explain(status: &ServerStatus) {
+    if let Some(detail) = &status.detail {
+        eprintln!("      {}", super::line(detail));
+    }
+    if let Some(code) = status.exit_code {
+        eprintln!("      exit code {code}");
+    }
+    for text in &status.log_tail {
+        eprintln!("      | {}", lines(text));
+    }
+}

@@ -1,0 +1,72 @@
+//! One module a command: each decides what to do and prints.
+
+mod call;
+mod capability;
+mod catalog;
+mod chat;
+mod deploy;
+mod doctor;
+mod down;
+mod follow;
+mod grants;
+mod logs;
+mod status;
+mod tools;
+mod trace;
+mod up;
+
+use crate::{
+    cli::{Catalog, Cli, Command},
+    client::Client,
+    home::Home,
+    trouble::Trouble,
+};
+use serde::Serialize;
+use std::process::ExitCode;
+
+pub async fn run(cli: Cli) -> Result<ExitCode, Trouble> {
+    let home = Home::locate(cli.home)?;
+    let json = cli.json;
+    let done = match cli.command {
+        Command::Up(options) => up::run(&home, &options, json).await,
+        Command::Down => down::run(&home).await,
+        Command::Status => return status::run(&home, json).await,
+        Command::Doctor => return doctor::run(&home, json).await,
+        Command::Token => token(&home, json).await,
+        Command::Capability(options) => capability::run(&home, options.agent, json).await,
+        Command::Catalog(Catalog::Import { url, full }) => catalog::import(&home, url, full, json).await,
+        Command::Catalog(Catalog::Search { text, limit }) => catalog::search(&home, &text, limit, json).await,
+        Command::Deploy(options) => return deploy::run(&home, options, json).await,
+        Command::Chat(options) => return chat::run(&home, options, json).await,
+        Command::Tools(options) => tools::run(&home, options.agent, json).await,
+        Command::Call(options) => return call::run(&home, options, json).await,
+        Command::Logs(options) => logs::run(&home, &options).await,
+        Command::Trace(options) => trace::run(&home, options.run, json).await,
+        Command::Grants => grants::run(&home, json).await,
+    };
+    done.map(|()| ExitCode::SUCCESS)
+}
+
+async fn token(home: &Home, json: bool) -> Result<(), Trouble> {
+    let client = Client::connect(home).await?;
+    if json {
+        print_json(&serde_json::json!({"token": client.token()}));
+    } else {
+        println!("{}", client.token());
+    }
+    Ok(())
+}
+
+fn print_json(value: &impl Serialize) {
+    println!("{}", serde_json::to_string(value).expect("what is printed is plain JSON"));
+}
+
+/// Text from elsewhere, as one line that cannot move the cursor or change colours.
+fn line(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+}
+
+/// Text from elsewhere, with its own lines kept.
+fn lines(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() && c != '\n' && c != '\t' { ' ' } else { c }).collect()
+}

@@ -1,0 +1,82 @@
+//! The keys of this installation, made at the first start.
+
+use super::Home;
+use crate::trouble::{self, Trouble};
+use ring::{
+    rand::{SecureRandom, SystemRandom},
+    signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair},
+};
+use std::{
+    fs,
+    io::{ErrorKind, Write},
+    os::unix::fs::{OpenOptionsExt, PermissionsExt},
+    path::{Path, PathBuf},
+};
+use zeroize::Zeroizing;
+
+pub struct Keys {
+    /// Wraps the vault's tenant keys: a file of 32 random bytes, which the vault reads itself.
+    pub vault: PathBuf,
+    /// Signs capabilities and sealed deliveries: Ed25519, PKCS#8.
+    pub capability: Zeroizing<Vec<u8>>,
+    /// Signs users' tokens: P-256, PKCS#8.
+    pub accounts: Zeroizing<Vec<u8>>,
+}
+
+impl Keys {
+    /// Loads the keys and makes those that are not there.
+    pub fn load_or_make(home: &Home) -> Result<Self, Trouble> {
+        let folder = home.keys();
+        let vault = folder.join("vault.key");
+        load_or_make(&vault, || {
+            let mut key = Zeroizing::new(vec![0; 32]);
+            SystemRandom::new().fill(&mut key).map_err(|_| no_random())?;
+            Ok(key)
+        })?;
+        let capability = load_or_make(&folder.join("capability.pk8"), || {
+            capability::SigningKey::generate().map_err(|_| no_random())
+        })?;
+        let accounts = load_or_make(&folder.join("accounts.pk8"), || {
+            let document = EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &SystemRandom::new());
+            document.map(|der| Zeroizing::new(der.as_ref().to_vec())).map_err(|_| no_random())
+        })?;
+        Ok(Self { vault, capability, accounts })
+    }
+}
+
+fn no_random() -> Trouble {
+    Trouble::new("No key could be made.", "Try again; the system gives no random numbers at the moment.")
+}
+
+/// A key is written once and never over: whoever loses the vault's loses what it sealed.
+fn load_or_make(
+    path: &Path,
+    make: impl FnOnce() -> Result<Zeroizing<Vec<u8>>, Trouble>,
+) -> Result<Zeroizing<Vec<u8>>, Trouble> {
+    match fs::read(path) {
+        Ok(key) if key.is_empty() => Err(Trouble::new(
+            format!("The key {} is empty.", path.display()),
+            "Put it back from a backup; or remove it to start with a new one, which cannot read what the old one sealed.",
+        )),
+        Ok(key) => {
+            let key = Zeroizing::new(key);
+            fs::set_permissions(path, fs::Permissions::from_mode(0o600)).map_err(trouble::file("Closing", path))?;
+            Ok(key)
+        }
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            let key = make()?;
+            // Under another name first: a crash leaves no half key.
+            let next = path.with_extension("next");
+            let write = || {
+                let mut file =
+                    fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&next)?;
+                file.write_all(&key)?;
+                file.sync_all()?;
+                fs::rename(&next, path)
+            };
+            write().map_err(trouble::file("Writing", path))?;
+            Ok(key)
+        }
+        Err(error) => Err(trouble::file("Reading", path)(error)),
+    }
+}

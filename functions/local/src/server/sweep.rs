@@ -1,0 +1,22 @@
+//! What time alone causes, on a timer.
+
+use edge::Context;
+use std::time::Duration;
+use tokio::sync::watch;
+
+const INTERVAL: Duration = Duration::from_secs(60);
+
+/// Sweeps until told to stop.
+pub(super) async fn keep(context: Context, mut stopped: watch::Receiver<bool>) {
+    loop {
+        if let Err(error) = context.ephemeral.sweep(1000).await {
+            tracing::warn!(%error, "expiring state was not swept");
+        }
+        tokio::select! {
+            // Cancel-safe: a sleep.
+            () = tokio::time::sleep(INTERVAL) => {}
+            // Cancel-safe: the value stays true.
+            _ = stopped.wait_for(|stop| *stop) => return,
+        }
+    }
+}

@@ -1,0 +1,151 @@
+//! Starts everything on this machine, in the order in which one thing needs the other, and stops it again.
+//!
+//! Whatever was started stands in [`Started`], which is not lost when a step fails or Ctrl-C comes in the middle: it is
+//! stopped in the opposite order.
+
+pub mod database;
+pub mod detach;
+mod ports;
+pub mod toolbox;
+
+use crate::{
+    accounts::{self, Accounts},
+    home::{Config, Home, Instance, Lock, Owner, Process, keys::Keys},
+    server::{self, Parts, Server},
+    steps::Step,
+    trouble::Trouble,
+};
+use protocol::{chat::Secret, ids::UserId};
+use std::time::Duration;
+use tokio::net::TcpListener;
+
+/// What runs because of us. `stop` is fine at any moment.
+#[derive(Default)]
+pub struct Started {
+    database: Option<database::Local>,
+    server: Option<Server>,
+    toolbox: Option<toolbox::Running>,
+    touched: bool,
+}
+
+/// Starts everything. The lock is the caller's, so that it outlives a stop.
+pub async fn start(home: &Home, port: Option<u16>, started: &mut Started) -> Result<Instance, Trouble> {
+    let mut config = Config::load(home)?;
+    config.port = port.unwrap_or(config.port);
+    let listener = ports::listen(config.port).await?;
+    started.touched = true;
+    // A daemon that outlived a killed `agentopia` goes first: it holds the gateway's port and the toolbox's state. The
+    // servers that it ran go on and are taken over by the next one.
+    toolbox::stop_orphan(home).await?;
+    let gateway_port = ports::gateway(&config)?;
+    config.gateway_port = Some(gateway_port);
+    config.save(home)?;
+    let gateway = format!("http://127.0.0.1:{gateway_port}");
+    let mut instance = Instance {
+        process: Process::of(std::process::id()).expect("this process has a number"),
+        url: config.url(),
+        gateway: format!("{gateway}/mcp"),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        ready: false,
+    };
+    instance.save(home)?;
+
+    let keys = Keys::load_or_make(home)?;
+    let database = Step::run("database", database::Local::start(home)).await?;
+    let door = database.open().await?;
+    started.database = Some(database);
+
+    serve(home, listener, &config, &keys, door, started).await?;
+    let toolbox = toolbox::prepare(home, &mut config, &gateway).await?;
+    started.toolbox = Some(Step::run("toolbox", toolbox.run()).await?);
+
+    instance.ready = true;
+    instance.save(home)?;
+    Ok(instance)
+}
+
+/// The control plane, with the owner's account.
+async fn serve(
+    home: &Home,
+    listener: TcpListener,
+    config: &Config,
+    keys: &Keys,
+    door: ::database::Database,
+    started: &mut Started,
+) -> Result<(), Trouble> {
+    let step = Step::start("control plane");
+    let url = config.url();
+    let accounts = server::accounts(&door, keys, &url)?;
+    let owner = owner(home, &accounts).await?;
+    let parts = Parts { home, url: &url, keys, database: door, accounts, owner };
+    started.server = Some(server::start(parts, listener).await?);
+    step.done_with(&url);
+    Ok(())
+}
+
+/// The owner's account, made when there is none yet.
+async fn owner(home: &Home, accounts: &Accounts) -> Result<UserId, Trouble> {
+    let mut owner = Owner::load_or_make(home)?;
+    let trouble = |error: accounts::Error| {
+        Trouble::new("The owner's account cannot be made.", "Run `agentopia doctor`.").caused_by(&error)
+    };
+    let id = accounts.ensure(&owner.email, Secret::new(owner.password.clone())).await.map_err(trouble)?;
+    if owner.user_id != Some(id) {
+        owner.user_id = Some(id);
+        owner.save(home)?;
+    }
+    Ok(id)
+}
+
+impl Started {
+    /// Stops what was started, the toolbox's servers included. Data stays.
+    pub async fn stop(mut self, home: &Home) {
+        if !self.touched {
+            return;
+        }
+        if let Some(toolbox) = self.toolbox.take() {
+            let step = Step::start("stopping the toolbox");
+            toolbox.stop().await;
+            step.done();
+        }
+        stop_rest(home).await;
+        if let Some(server) = self.server.take() {
+            server.stop(Duration::from_secs(3)).await;
+        }
+        let step = Step::start("stopping the database");
+        match self.database.take() {
+            Some(database) => database.stop().await,
+            None => database::stop(home).await,
+        }
+        step.done();
+        Instance::forget(home);
+    }
+}
+
+/// What may run without being known to this process: a daemon that was left over, and the servers' containers.
+async fn stop_rest(home: &Home) {
+    if let Err(trouble) = toolbox::stop_orphan(home).await {
+        eprintln!("{trouble}");
+    }
+    let step = Step::start("stopping the servers");
+    match toolbox::stop_servers(home).await {
+        Ok(()) => step.done(),
+        Err(trouble) => {
+            step.failed();
+            eprintln!("{trouble}");
+        }
+    }
+}
+
+/// Stops what a killed `agentopia` left behind. The caller has the lock.
+pub async fn stop_leftovers(home: &Home, _: &Lock) {
+    let started = Started { touched: true, ..Started::default() };
+    started.stop(home).await;
+}
+
+/// Whether a killed `agentopia` left anything running: a daemon, or Postgres.
+pub async fn leftovers(home: &Home) -> bool {
+    home.run().join("dtma.json").exists()
+        || home.run().join("agentopia.json").exists()
+        || database::running(home).await.unwrap_or(false)
+}
