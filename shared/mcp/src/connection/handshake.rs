@@ -17,12 +17,7 @@ pub struct Peer {
 
 impl Default for Peer {
     fn default() -> Self {
-        Self {
-            version: Version::LAST_WITH_SESSIONS,
-            capabilities: Value::Null,
-            info: Value::Null,
-            instructions: None,
-        }
+        Self { version: Version::LAST_WITH_SESSIONS, capabilities: Value::Null, info: Value::Null, instructions: None }
     }
 }
 

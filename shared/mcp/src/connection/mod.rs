@@ -191,9 +191,13 @@ impl Connection {
 
     /// Sends a request on under an id of ours and waits for its answer. Dropping the future cancels the call, and the
     /// server is told.
-    pub async fn forward<'m>(&self, message: &'m Message<'m>, rewrite: Rewrite<'m>, limit: Duration) -> Result<Answer, Error> {
-        let rewrite =
-            if self.peer().version.is_stateless() { message.with_meta(rewrite) } else { rewrite };
+    pub async fn forward<'m>(
+        &self,
+        message: &'m Message<'m>,
+        rewrite: Rewrite<'m>,
+        limit: Duration,
+    ) -> Result<Answer, Error> {
+        let rewrite = if self.peer().version.is_stateless() { message.with_meta(rewrite) } else { rewrite };
         self.send(rewrite.size(), limit, |id, out| rewrite.write(id, out)).await
     }
 
@@ -225,12 +229,7 @@ impl Connection {
         self.0.shared.outbox.push(format!("{{\"jsonrpc\":\"2.0\",\"method\":{method}{params}}}\n").as_bytes());
     }
 
-    async fn send(
-        &self,
-        size: usize,
-        limit: Duration,
-        write: impl FnOnce(u64, &mut Vec<u8>),
-    ) -> Result<Answer, Error> {
+    async fn send(&self, size: usize, limit: Duration, write: impl FnOnce(u64, &mut Vec<u8>)) -> Result<Answer, Error> {
         let handle = &*self.0;
         let most = handle.options.in_flight_bytes;
         if size > most {
@@ -273,7 +272,7 @@ fn request_text(method: &str, params: &impl Serialize) -> Result<String, Error> 
     Ok(serde_json::to_string(&Request { jsonrpc: "2.0", id: 0, method, params })?)
 }
 
-fn rpc(error: &str) -> Error {
+pub(crate) fn rpc(error: &str) -> Error {
     #[derive(serde::Deserialize)]
     struct Body {
         code: i64,

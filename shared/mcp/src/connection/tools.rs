@@ -1,13 +1,10 @@
 //! The tools that a server offers.
 
 use super::Connection;
-use crate::{
-    Error, code,
-    json::{self, Limits, Scanner},
-};
+use crate::{Error, code, json};
 use protocol::server::Tool;
 use serde::Deserialize;
-use serde_json::{Value, json, value::RawValue};
+use serde_json::{Value, value::RawValue};
 use std::collections::HashMap;
 
 /// Pages, tools and bytes that a listing may have.
@@ -32,7 +29,8 @@ impl Connection {
         let mut definitions = Vec::new();
         let (mut cursor, mut bytes) = (None::<String>, 0);
         for _ in 0..PAGES {
-            let params = cursor.as_ref().map_or_else(|| json!({}), |cursor| json!({"cursor": cursor}));
+            let params =
+                cursor.as_ref().map_or_else(|| serde_json::json!({}), |cursor| serde_json::json!({"cursor": cursor}));
             let result = match self.request("tools/list", &params).await {
                 Err(Error::Rpc { code: code::METHOD_NOT_FOUND, .. }) if definitions.is_empty() => return Ok(Vec::new()),
                 other => other?,
@@ -64,9 +62,8 @@ fn select(definitions: Vec<Box<RawValue>>) -> Vec<Tool> {
 }
 
 fn tool(definition: &RawValue) -> Option<Tool> {
-    // Two readers of a definition must see the same thing, or its digest means nothing.
-    let mut scanner = Scanner::new(definition.get().as_bytes(), Limits::REQUEST).ok()?;
-    scanner.value().ok()?;
+    // Refused when two readers of it could see two things: then a digest would mean nothing.
+    let digest = json::digest(definition.get()).ok()?;
     let definition: Value = serde_json::from_str(definition.get()).ok()?;
     let name = definition.get("name")?.as_str()?.to_owned();
     let plain = !name.is_empty() && name.len() <= 128 && name.bytes().all(|b| b.is_ascii_graphic());
@@ -74,5 +71,5 @@ fn tool(definition: &RawValue) -> Option<Tool> {
         tracing::warn!(?name, "a server's tool is left out: its name or schema is not acceptable");
         return None;
     }
-    Some(Tool { name, digest: json::digest(&definition), definition })
+    Some(Tool { name, digest, definition })
 }

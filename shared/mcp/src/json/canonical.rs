@@ -1,58 +1,84 @@
-//! RFC 8785: one byte string for one JSON value.
+//! RFC 8785: one byte string for one JSON value. Made from the text itself, not from a tree, because the tree's reader
+//! rounds numbers its own way.
 
-use serde_json::Value;
+use super::{Limits, Refused, Scanner};
 use sha2::{Digest, Sha256};
-use std::fmt::Write;
+use std::{borrow::Cow, fmt::Write};
 
-/// The canonical form of a value (RFC 8785). Numbers are IEEE 754 doubles there, as in every JavaScript client.
-pub fn canonical(value: &Value) -> String {
-    let mut out = String::new();
-    write(value, &mut out);
-    out
+/// The canonical form of a JSON text (RFC 8785). Numbers are IEEE 754 doubles there, as in every JavaScript client.
+pub fn canonical(text: &str) -> Result<String, Refused> {
+    let mut scanner = Scanner::new(text.as_bytes(), Limits::REQUEST)?;
+    let mut out = String::with_capacity(text.len());
+    value(&mut scanner, &mut out)?;
+    scanner.end()?;
+    Ok(out)
 }
 
 /// SHA-256 over the canonical form, lower-case hex.
-pub fn digest(value: &Value) -> String {
-    let hash = Sha256::digest(canonical(value).as_bytes());
-    hash.iter().fold(String::with_capacity(64), |mut hex, byte| {
+pub fn digest(text: &str) -> Result<String, Refused> {
+    let hash = Sha256::digest(canonical(text)?.as_bytes());
+    Ok(hash.iter().fold(String::with_capacity(64), |mut hex, byte| {
         // Writing to a String does not fail.
         let _ = write!(hex, "{byte:02x}");
         hex
-    })
+    }))
 }
 
-fn write(value: &Value, out: &mut String) {
-    match value {
-        Value::Null => out.push_str("null"),
-        Value::Bool(b) => out.push_str(if *b { "true" } else { "false" }),
-        Value::Number(n) => number(n.as_f64().unwrap_or(0.0), out),
-        Value::String(s) => string(s, out),
-        Value::Array(items) => {
+fn value(scanner: &mut Scanner<'_>, out: &mut String) -> Result<(), Refused> {
+    match scanner.peek() {
+        b'{' => object(scanner, out),
+        b'[' => {
             out.push('[');
-            for (i, item) in items.iter().enumerate() {
-                if i > 0 {
+            let mut first = true;
+            scanner.array(&mut |scanner| {
+                if !std::mem::take(&mut first) {
                     out.push(',');
                 }
-                write(item, out);
-            }
+                value(scanner, out)
+            })?;
             out.push(']');
+            Ok(())
         }
-        Value::Object(members) => {
-            let mut members: Vec<_> = members.iter().collect();
-            // Section 3.2.3: by UTF-16 code units, which differs from UTF-8 order above U+FFFF.
-            members.sort_by(|(a, _), (b, _)| a.encode_utf16().cmp(b.encode_utf16()));
-            out.push('{');
-            for (i, (key, member)) in members.into_iter().enumerate() {
-                if i > 0 {
-                    out.push(',');
-                }
-                string(key, out);
-                out.push(':');
-                write(member, out);
-            }
-            out.push('}');
+        b'"' => {
+            let span = scanner.string()?;
+            string(&scanner.unquote(&span)?, out);
+            Ok(())
+        }
+        b't' | b'f' | b'n' => {
+            let span = scanner.value()?;
+            out.push_str(&scanner.text()[span]);
+            Ok(())
+        }
+        _ => {
+            let span = scanner.value()?;
+            let read = scanner.text()[span.clone()].parse().map_err(|_| Refused::Syntax(span.start))?;
+            number(read, out);
+            Ok(())
         }
     }
+}
+
+fn object(scanner: &mut Scanner<'_>, out: &mut String) -> Result<(), Refused> {
+    let mut members: Vec<(Cow<'_, str>, String)> = Vec::new();
+    scanner.object(&mut |scanner, key| {
+        let mut member = String::new();
+        value(scanner, &mut member)?;
+        members.push((key, member));
+        Ok(())
+    })?;
+    // Section 3.2.3: by UTF-16 code units, which differs from UTF-8 order above U+FFFF.
+    members.sort_by(|(a, _), (b, _)| a.encode_utf16().cmp(b.encode_utf16()));
+    out.push('{');
+    for (i, (key, member)) in members.iter().enumerate() {
+        if i > 0 {
+            out.push(',');
+        }
+        string(key, out);
+        out.push(':');
+        out.push_str(member);
+    }
+    out.push('}');
+    Ok(())
 }
 
 fn string(s: &str, out: &mut String) {
@@ -75,17 +101,14 @@ fn string(s: &str, out: &mut String) {
     out.push('"');
 }
 
-/// ECMAScript's Number::toString (ECMA-262, 6.1.6.1.20): the shortest digits that read back as the same double.
+/// ECMAScript's Number::toString (ECMA-262, 6.1.6.1.20): the shortest digits that read back as the same double, the even
+/// one of two that are equally near.
 fn number(n: f64, out: &mut String) {
     if n == 0.0 {
         return out.push('0'); // also for -0
     }
-    // Rust writes the same shortest digits as d.ddde±x; only the layout differs.
-    let text = format!("{:e}", n.abs());
-    let (digits, exponent) = text.split_once('e').unwrap_or((&text, "0"));
-    let digits: String = digits.chars().filter(|c| *c != '.').collect();
+    let (digits, point) = shortest(n.abs());
     let k = digits.len() as i32;
-    let point = exponent.parse::<i32>().unwrap_or(0) + 1;
     if n < 0.0 {
         out.push('-');
     }
@@ -103,4 +126,17 @@ fn number(n: f64, out: &mut String) {
         let dot = if rest.is_empty() { "" } else { "." };
         let _ = write!(out, "{first}{dot}{rest}e{:+}", point - 1);
     }
+}
+
+/// Digits without zeros around them, and where the point stands, counted from their start. Taken from serde_json's
+/// writer, because the standard library's takes the odd one of two that are equally near.
+fn shortest(n: f64) -> (String, i32) {
+    let text = serde_json::Number::from_f64(n).map(|n| n.to_string()).unwrap_or_default();
+    let (mantissa, exponent) = text.split_once('e').unwrap_or((&text, "0"));
+    let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+    let point = whole.len() as i32 + exponent.parse::<i32>().unwrap_or(0);
+    let all = format!("{whole}{fraction}");
+    let digits = all.trim_start_matches('0');
+    let point = point - (all.len() - digits.len()) as i32;
+    (digits.trim_end_matches('0').to_owned(), point)
 }

@@ -10,6 +10,8 @@ const NUMBER: usize = 64;
 const MANY: usize = 16;
 
 type Span = Range<usize>;
+/// Takes one member of an object: the scanner stands behind the colon.
+type Member<'f, 'a> = dyn FnMut(&mut Scanner<'a>, Cow<'a, str>) -> Result<(), Refused> + 'f;
 
 pub struct Scanner<'a> {
     text: &'a str,
@@ -51,11 +53,16 @@ impl<'a> Scanner<'a> {
         if self.at == self.text.len() { Ok(()) } else { self.syntax() }
     }
 
+    /// Any value, whatever it is.
+    pub fn skip(&mut self) -> Result<(), Refused> {
+        self.value().map(drop)
+    }
+
     /// Any value; where it stands.
     pub fn value(&mut self) -> Result<Span, Refused> {
         match self.peek() {
-            b'{' => self.object(&mut |scanner, _| scanner.value().map(drop)),
-            b'[' => self.array(),
+            b'{' => self.object(&mut |scanner, _| scanner.skip()),
+            b'[' => self.array(&mut Self::skip),
             b'"' => self.string(),
             b't' => self.literal("true"),
             b'f' => self.literal("false"),
@@ -66,10 +73,7 @@ impl<'a> Scanner<'a> {
     }
 
     /// An object. `member` is called behind each key's colon and must take the value.
-    pub fn object(
-        &mut self,
-        member: &mut dyn FnMut(&mut Self, Cow<'a, str>) -> Result<(), Refused>,
-    ) -> Result<Span, Refused> {
+    pub fn object(&mut self, member: &mut Member<'_, 'a>) -> Result<Span, Refused> {
         let start = self.open(b'{')?;
         let base = self.keys.len();
         let mut many = HashSet::new();
@@ -80,7 +84,7 @@ impl<'a> Scanner<'a> {
                 let span = self.string()?;
                 let key = self.unquote(&span)?;
                 if self.depth <= self.limits.unique_to {
-                    self.only(base, &mut many, &key, at)?;
+                    self.only(base, &mut many, key.clone(), at)?;
                 }
                 if self.peek() != b':' {
                     return self.syntax();
@@ -95,6 +99,22 @@ impl<'a> Scanner<'a> {
             }
         }
         self.keys.truncate(base);
+        Ok(self.close(start))
+    }
+
+    /// An array. `item` must take each value.
+    pub fn array(&mut self, item: &mut dyn FnMut(&mut Self) -> Result<(), Refused>) -> Result<Span, Refused> {
+        let start = self.open(b'[')?;
+        if self.peek() != b']' {
+            loop {
+                item(self)?;
+                match self.peek() {
+                    b',' => self.at += 1,
+                    b']' => break,
+                    _ => return self.syntax(),
+                }
+            }
+        }
         Ok(self.close(start))
     }
 
@@ -133,21 +153,6 @@ impl<'a> Scanner<'a> {
                 _ => return Err(Refused::Syntax(at)),
             };
         }
-    }
-
-    fn array(&mut self) -> Result<Span, Refused> {
-        let start = self.open(b'[')?;
-        if self.peek() != b']' {
-            loop {
-                self.value()?;
-                match self.peek() {
-                    b',' => self.at += 1,
-                    b']' => break,
-                    _ => return self.syntax(),
-                }
-            }
-        }
-        Ok(self.close(start))
     }
 
     fn number(&mut self) -> Result<Span, Refused> {
@@ -209,18 +214,18 @@ impl<'a> Scanner<'a> {
         &mut self,
         base: usize,
         many: &mut HashSet<Cow<'a, str>>,
-        key: &Cow<'a, str>,
+        key: Cow<'a, str>,
         at: usize,
     ) -> Result<(), Refused> {
         let fresh = if self.keys.len() - base < MANY {
-            let fresh = !self.keys[base..].contains(key);
-            self.keys.push(key.clone());
+            let fresh = !self.keys[base..].contains(&key);
+            self.keys.push(key);
             fresh
         } else {
             if many.is_empty() {
                 many.extend(self.keys[base..].iter().cloned());
             }
-            many.insert(key.clone())
+            many.insert(key)
         };
         if fresh { Ok(()) } else { Err(Refused::DuplicateKey(at)) }
     }

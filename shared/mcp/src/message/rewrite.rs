@@ -1,0 +1,93 @@
+//! Sending a message on: by splicing, so that every byte that we do not mean to change goes on as it came.
+
+use super::{META_CAPABILITIES, META_VERSION, Message, Span};
+use crate::Version;
+use std::borrow::Cow;
+
+impl<'a> Message<'a> {
+    /// Ready to be sent on under an id of ours.
+    pub fn rewrite(&'a self) -> Rewrite<'a> {
+        Rewrite { text: self.text, id: self.id.clone(), edits: Vec::new() }
+    }
+
+    /// The same, with another tool name.
+    pub fn rewrite_named(&'a self, name: &str) -> Rewrite<'a> {
+        let mut rewrite = self.rewrite();
+        if let Some(span) = self.params.as_ref().and_then(|p| p.name_span.clone()) {
+            // A string's JSON text can always be made.
+            let quoted = serde_json::to_string(name).unwrap_or_default();
+            rewrite.edits.push((span, Cow::Owned(quoted)));
+        }
+        rewrite
+    }
+
+    /// For a server of the stateless revisions, which wants the version in every request: adds what is missing.
+    pub fn with_meta(&'a self, mut rewrite: Rewrite<'a>) -> Rewrite<'a> {
+        let meta = self.params.as_ref().and_then(|p| p.meta.as_ref());
+        if meta.is_some_and(|m| m.version.is_some() && m.capabilities) {
+            return rewrite;
+        }
+        let version = Version::V2026_07_28;
+        let mut fields = String::new();
+        if meta.is_none_or(|m| m.version.is_none()) {
+            fields = format!("\"{META_VERSION}\":\"{version}\"");
+        }
+        if meta.is_none_or(|m| !m.capabilities) {
+            let comma = if fields.is_empty() { "" } else { "," };
+            fields = format!("{fields}{comma}\"{META_CAPABILITIES}\":{{}}");
+        }
+        let (at, text) = match (&self.params, meta) {
+            (_, Some(meta)) => (meta.span.start + 1, format!("{fields}{}", if meta.empty { "" } else { "," })),
+            (Some(params), None) => {
+                (params.span.start + 1, format!("\"_meta\":{{{fields}}}{}", if params.empty { "" } else { "," }))
+            }
+            // Behind the brace that opens the message; a request has members, so a comma follows.
+            (None, None) => (self.text.find('{').unwrap_or(0) + 1, format!("\"params\":{{\"_meta\":{{{fields}}}}},")),
+        };
+        rewrite.edits.push((at..at, Cow::Owned(text)));
+        rewrite
+    }
+}
+
+/// A request with what is to be replaced in it.
+#[derive(Debug)]
+pub struct Rewrite<'a> {
+    text: &'a str,
+    id: Option<Span>,
+    edits: Vec<(Span, Cow<'a, str>)>,
+}
+
+impl Rewrite<'_> {
+    /// Bytes that it will take, roughly.
+    pub fn size(&self) -> usize {
+        self.text.len() + self.edits.iter().map(|(_, with)| with.len()).sum::<usize>() + 32
+    }
+
+    /// Appends the message as one line. Line breaks, which can only stand between tokens, become spaces.
+    pub(crate) fn write(&self, id: u64, out: &mut Vec<u8>) {
+        let id = id.to_string();
+        let mut edits: Vec<(Span, &str)> = self.edits.iter().map(|(span, with)| (span.clone(), &**with)).collect();
+        if let Some(span) = self.id.clone() {
+            edits.push((span, &id));
+        }
+        edits.sort_by_key(|(span, _)| span.start);
+        let start = out.len();
+        splice(self.text.as_bytes(), edits.into_iter(), out);
+        if memchr::memchr2(b'\n', b'\r', &out[start..]).is_some() {
+            for byte in out[start..].iter_mut().filter(|b| matches!(b, b'\n' | b'\r')) {
+                *byte = b' ';
+            }
+        }
+        out.push(b'\n');
+    }
+}
+
+pub(crate) fn splice<'s>(text: &[u8], edits: impl Iterator<Item = (Span, &'s str)>, out: &mut Vec<u8>) {
+    let mut at = 0;
+    for (span, with) in edits {
+        out.extend_from_slice(&text[at..span.start]);
+        out.extend_from_slice(with.as_bytes());
+        at = span.end;
+    }
+    out.extend_from_slice(&text[at..]);
+}
