@@ -8,6 +8,8 @@ create table app.agent (
   kind text not null check (kind in ('personal', 'made')),
   request text not null default '',
   plan jsonb,
+  -- As its maker gave it, for those who run it.
+  workflow jsonb,
   toolbox_id uuid references app.toolbox (id) on delete set null,
   -- Counts up whenever something is taken from the agent: a capability of an earlier epoch is refused.
   epoch bigint not null default 0,
@@ -52,7 +54,7 @@ create function app.agent_json(agent app.agent) returns jsonb
 language sql stable set search_path = '' as $$
   select jsonb_build_object(
     'id', agent.id, 'name', agent.name, 'kind', agent.kind, 'request', agent.request, 'plan', agent.plan,
-    'toolbox_id', agent.toolbox_id, 'created_at', agent.created_at,
+    'workflow', agent.workflow, 'toolbox_id', agent.toolbox_id, 'created_at', agent.created_at,
     'servers', coalesce((select jsonb_agg(distinct s.name) from app.tool_grant g join app.server s on s.id = g.server_id
       where g.agent_id = agent.id and g.state = 'active' and (g.expires_at is null or g.expires_at > now())), '[]'))
 $$;
@@ -153,9 +155,9 @@ begin
     raise exception using errcode = 'PT409', message = 'You have 500 agents, which is the most.',
       hint = 'Delete agents that you no longer use.';
   end if;
-  insert into app.agent (owner, name, kind, request, plan, toolbox_id)
+  insert into app.agent (owner, name, kind, request, plan, workflow, toolbox_id)
     values (box.owner, left(coalesce(nullif(btrim($1->>'name'), ''), 'agent'), 100), 'made',
-      coalesce($1->>'request', ''), nullif($1->'plan', 'null'), box.id)
+      coalesce($1->>'request', ''), nullif($1->'plan', 'null'), nullif($1->'workflow', 'null'), box.id)
     returning * into agent;
   for wanted in select value from jsonb_array_elements(coalesce($1->'servers', '[]')) loop
     select * into made from app.server_ensure(box, wanted, false);

@@ -7,11 +7,13 @@ use crate::{
 };
 use protocol::{
     agent::{Agent, AgentUpdate},
+    catalog::ServerJson,
     ids::*,
     plan::Plan,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::json;
+use std::collections::BTreeMap;
 
 /// An agent and the servers that it needs.
 #[derive(Clone, Debug, Serialize)]
@@ -19,6 +21,8 @@ pub struct NewAgent {
     pub name: String,
     pub request: String,
     pub plan: Option<Plan>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub workflow: Option<serde_json::Value>,
     /// The user's only one when absent.
     pub toolbox_id: Option<ToolboxId>,
     pub servers: Vec<Wanted>,
@@ -43,6 +47,15 @@ pub struct MadeServer {
 }
 
 impl Database {
+    /// The catalog's entries for packages that are written `npm:name`, `pypi:name` or `oci:image`; unknown ones are absent.
+    pub async fn catalog_package_find(
+        &self,
+        caller: &Caller,
+        packages: &[String],
+    ) -> Result<BTreeMap<String, ServerJson>, Error> {
+        self.call(caller, "catalog_package_find", &json!({"packages": packages})).await
+    }
+
     /// Row, servers, grants and desired state, at once.
     pub async fn agent_create(&self, caller: &Caller, agent: &NewAgent) -> Result<MadeAgent, Error> {
         self.call(caller, "agent_create", agent).await

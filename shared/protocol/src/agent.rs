@@ -75,6 +75,9 @@ pub struct Agent {
     pub request: String,
     #[serde(default)]
     pub plan: Option<Plan>,
+    /// As its maker gave it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub workflow: Option<Value>,
     pub toolbox_id: Option<ToolboxId>,
     /// Short names of its servers.
     pub servers: Vec<String>,
