@@ -43,8 +43,21 @@ pub(crate) async fn shared() -> Shared {
     }
 }
 
+/// Stops the cluster unless a test is using it; the next test starts it again.
+pub async fn stop() {
+    let home = home();
+    // What was never started has no folder.
+    let Ok(users) = File::create(home.join("users")) else { return };
+    if users.try_lock().is_err() {
+        return;
+    }
+    if let Some(cluster) = running(&home).await {
+        cluster.stop().await.expect("Postgres stops");
+    }
+}
+
 /// `target/testkit` of this checkout.
-fn home() -> PathBuf {
+pub(crate) fn home() -> PathBuf {
     let target = env::var_os("CARGO_TARGET_DIR").map(PathBuf::from);
     let target = target.unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target"));
     target.join("testkit")
@@ -90,7 +103,7 @@ async fn make_template(cluster: &Cluster, template: &str) {
         }
     }
     admin.run("create", "drop database if exists fresh_template").await.expect("left over from an interrupted run");
-    admin.run("create", "create database fresh_template").await.expect("a database can be made");
+    admin.run("create", "create database fresh_template template template0").await.expect("a database can be made");
     cluster.prepare("fresh_template").await.expect("the migrations apply");
     admin.run("rename", &format!("alter database fresh_template rename to {template}")).await.expect("renamed");
 }

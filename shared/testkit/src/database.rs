@@ -6,7 +6,7 @@ use database::{
     embedded::{Admin, Cluster, bootstrap},
 };
 use protocol::ids::UserId;
-use std::{path::Path, thread};
+use std::{path::Path, process::Command, thread};
 use uuid::Uuid;
 
 /// A database that is dropped with this.
@@ -54,7 +54,10 @@ impl TestDatabase {
         let cluster = &shared.cluster;
         let admin = Admin::connect(&cluster.admin_url("postgres")).await.expect("the cluster answers");
         drop_stale(&admin).await;
-        admin.run("create", &format!("create database {name} template {template}")).await.expect("a database is made");
+        admin
+            .run("create", &format!("create database {name} template {template} owner postgres"))
+            .await
+            .expect("a database is made");
         shared.turn.unlock().expect("a lock can be given back");
         let url = cluster.url(&name);
         let options = Options { pool_size: 4, ..Options::default() };
@@ -80,6 +83,21 @@ impl TestDatabase {
 
     pub async fn admin(&self) -> Admin {
         Admin::connect(&self.admin_url).await.expect("the cluster answers")
+    }
+
+    /// Everything in schemas app, api and gate, as `pg_dump` writes it: two databases are alike when these are.
+    pub fn schema(&self) -> String {
+        let dumped = Command::new(self.cluster().binaries().program("pg_dump"))
+            .args(["--schema-only", "-n", "app", "-n", "api", "-n", "gate", "-d", &self.admin_url])
+            .output()
+            .expect("pg_dump runs");
+        assert!(dumped.status.success(), "{}", String::from_utf8_lossy(&dumped.stderr));
+        let text = String::from_utf8_lossy(&dumped.stdout);
+        // These two lines have a random key.
+        text.lines()
+            .filter(|line| !line.starts_with("\\restrict") && !line.starts_with("\\unrestrict"))
+            .collect::<Vec<_>>()
+            .join("\n")
     }
 
     /// The cluster that it lies in.

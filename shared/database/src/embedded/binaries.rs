@@ -33,6 +33,11 @@ impl Binaries {
             .ok_or_else(|| Error::NoBinaries(folder.to_owned()))
     }
 
+    /// One of the programs.
+    pub fn program(&self, name: &str) -> PathBuf {
+        self.bin.join(name)
+    }
+
     /// The same programs, at a place that `user` reaches: copied to `place` when they lie where it cannot go.
     pub(super) fn reachable_by(self, user: User, place: &Path) -> Result<Self, Error> {
         if user.reaches(&self.bin) {
@@ -61,7 +66,7 @@ impl Binaries {
         program: &str,
         arguments: impl IntoIterator<Item = S>,
     ) -> Result<String, Error> {
-        let path = self.bin.join(program);
+        let path = self.program(program);
         let mut command = Command::new(&path);
         command.args(arguments).current_dir("/").env_clear().env("PATH", &self.bin).env("LC_ALL", "C");
         command.stdin(Stdio::null()).kill_on_drop(true);

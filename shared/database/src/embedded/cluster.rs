@@ -109,6 +109,11 @@ impl Cluster {
         self.url_of(ADMIN, database)
     }
 
+    /// The programs that it runs by.
+    pub fn binaries(&self) -> &Binaries {
+        &self.settings.binaries
+    }
+
     /// What the server last logged.
     pub fn log_tail(&self) -> String {
         let log = fs::read_to_string(&self.folders.log).unwrap_or_default();

@@ -61,9 +61,9 @@ pub async fn bootstrap(url: &str) -> Result<(), Error> {
 pub async fn migrate(url: &str) -> Result<Vec<String>, Error> {
     let mut admin = Admin::connect(url).await?;
     let client = admin.client();
-    client.batch_execute(RECORD).await.map_err(failed("migration record"))?;
     // Of two programs that start at once, one migrates and the other finds it done.
     client.batch_execute("select pg_advisory_lock(7236850)").await.map_err(failed("migration lock"))?;
+    client.batch_execute(RECORD).await.map_err(failed("migration record"))?;
     let known = migrations();
     let applied: HashSet<String> = client
         .query("select version from supabase_migrations.schema_migrations", &[])
