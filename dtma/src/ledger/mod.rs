@@ -1,12 +1,10 @@
 //! What survives a restart. A file that cannot be read is put aside and reported; it never stops the daemon, and it
 //! never removes anything that runs.
 
-mod desired;
 mod file;
 mod identity;
 mod pins;
 
-pub use desired::{Desired, Refused};
 pub use file::{Damage, Document, Error, write_atomically};
 pub use identity::{Enrolment, Identity};
 pub use pins::{Pin, Pins};

@@ -6,8 +6,9 @@ use super::{
     client::Device,
     credentials::Keys,
 };
-use crate::ledger::{Desired, Enrolment, Ledger};
+use crate::ledger::{Enrolment, Ledger};
 use capability::Verifier;
+use domain::desired::{Accepted, accept};
 use protocol::{
     Timestamp,
     ids::ServerId,
@@ -206,17 +207,21 @@ impl CheckIn {
     }
 
     fn desired(&self, offered: DesiredState) {
-        let held = self.desired.borrow().clone();
-        match Desired::judge(held.as_ref(), offered) {
-            Ok(Desired::Same) => {}
-            Ok(Desired::Take(state)) => {
+        let accepted = accept(self.desired.borrow().as_ref(), &offered);
+        match accepted {
+            Ok(Accepted::Same) => {}
+            Ok(Accepted::Newer) => {
                 // Kept first: what is acted upon is never lost.
-                if let Err(error) = self.ledger.desired().store(&state) {
+                if let Err(error) = self.ledger.desired().store(&offered) {
                     tracing::error!(%error, "the desired state could not be kept, so it is not acted upon");
                     return;
                 }
-                tracing::info!(generation = state.generation, servers = state.servers.len(), "a newer desired state");
-                self.desired.send_replace(Some(state));
+                tracing::info!(
+                    generation = offered.generation,
+                    servers = offered.servers.len(),
+                    "a newer desired state"
+                );
+                self.desired.send_replace(Some(offered));
             }
             Err(refused) => tracing::error!(why = %refused, "the desired state is refused"),
         }

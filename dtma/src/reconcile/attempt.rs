@@ -1,6 +1,6 @@
 //! One attempt to run a server: from its image to its end.
 
-use super::{Tail, Workshop, status::running, task::Holding};
+use super::{Tail, Workshop, fill, status::running, task::Holding};
 use crate::{
     docker::{self, Launch, Network, labels},
     egress,
@@ -232,9 +232,9 @@ impl Attempt {
                 Network::Named(name.clone())
             }
         };
-        env.extend(self.spec.env.clone());
         let secrets = self.secrets().await?;
-        env.extend(secrets.iter().map(|(key, value)| (key.clone(), value.expose().to_owned())));
+        let filled = fill::fill(&self.spec, &secrets);
+        env.extend(filled.env);
 
         let mut of_container = of_server.clone();
         of_container.insert(labels::NAME.into(), self.spec.name.clone());
@@ -249,7 +249,7 @@ impl Attempt {
             name: name.clone(),
             image: ready.image,
             entrypoint: ready.entrypoint,
-            args: self.spec.args.clone(),
+            args: filled.args,
             env,
             labels: of_container,
             volume: name,

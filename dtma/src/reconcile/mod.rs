@@ -3,6 +3,7 @@
 mod attempt;
 mod backoff;
 mod execute;
+mod fill;
 pub mod plan;
 mod status;
 mod tail;
