@@ -9,6 +9,7 @@
 //! | `AGENTOPIA_EMBEDDING_KEY` | its key, where it needs one |
 //! | `AGENTOPIA_EMBEDDING_MODEL` | its model's name; `text-embedding-3-small` when absent |
 
+mod bert;
 mod config;
 mod minilm;
 mod openai;

@@ -1,0 +1,121 @@
+//! `x · Wᵀ + b` over many rows: the product that takes nearly all of the time.
+//!
+//! Weights are cut into panels of 32 outputs, inputs into blocks of 6 rows; the inner loop keeps 6 rows times two vectors of
+//! outputs in registers and reads both operands in the order in which they lie in memory.
+
+use pulp::{Arch, Simd, WithSimd};
+
+const PANEL: usize = 32;
+const ROWS: usize = 6;
+
+pub(super) struct Linear {
+    /// Panel after panel; in a panel, for each input its 32 weights.
+    panels: Vec<f32>,
+    bias: Vec<f32>,
+    inputs: usize,
+}
+
+/// Memory that is used again from product to product.
+#[derive(Default)]
+pub(super) struct Scratch(Vec<f32>);
+
+impl Linear {
+    /// `weights` has a row for each output. The number of outputs is a multiple of 32.
+    pub(super) fn new(weights: &[f32], bias: Vec<f32>, inputs: usize) -> Self {
+        let mut panels = Vec::with_capacity(weights.len());
+        for panel in weights.chunks(inputs * PANEL) {
+            for input in 0..inputs {
+                panels.extend(panel.chunks_exact(inputs).map(|row| row[input]));
+            }
+        }
+        Self { panels, bias, inputs }
+    }
+
+    pub(super) fn apply(&self, x: &[f32], scratch: &mut Scratch) -> Vec<f32> {
+        let rows = x.len() / self.inputs;
+        let outputs = self.bias.len();
+        // Blocks of six rows: for each input the six values, zeros below the last row.
+        let blocks = &mut scratch.0;
+        blocks.clear();
+        blocks.resize(rows.div_ceil(ROWS) * ROWS * self.inputs, 0.0);
+        for (block, rows) in blocks.chunks_exact_mut(ROWS * self.inputs).zip(x.chunks(ROWS * self.inputs)) {
+            for (at, row) in rows.chunks_exact(self.inputs).enumerate() {
+                block.iter_mut().skip(at).step_by(ROWS).zip(row).for_each(|(to, value)| *to = *value);
+            }
+        }
+        let mut out = vec![0.0; rows * outputs];
+        Arch::new().dispatch(Product { linear: self, blocks, out: &mut out });
+        out
+    }
+}
+
+struct Product<'a> {
+    linear: &'a Linear,
+    blocks: &'a [f32],
+    out: &'a mut [f32],
+}
+
+impl WithSimd for Product<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let Linear { panels, bias, inputs } = self.linear;
+        let outputs = bias.len();
+        for (panel, (weights, bias)) in panels.chunks_exact(inputs * PANEL).zip(bias.chunks_exact(PANEL)).enumerate() {
+            for (block, x) in self.blocks.chunks_exact(ROWS * inputs).enumerate() {
+                let mut tile = [[0.0; PANEL]; ROWS];
+                product(simd, x, weights, &mut tile);
+                let rows = self.out.chunks_exact_mut(outputs).skip(block * ROWS);
+                for (row, sums) in rows.zip(&tile) {
+                    let part = &mut row[panel * PANEL..][..PANEL];
+                    part.iter_mut().zip(sums).zip(bias).for_each(|((out, sum), bias)| *out = sum + bias);
+                }
+            }
+        }
+    }
+}
+
+/// Six rows times 32 outputs.
+#[inline(always)]
+fn product<S: Simd>(simd: S, x: &[f32], weights: &[f32], tile: &mut [[f32; PANEL]; ROWS]) {
+    let (weights, _) = S::as_simd_f32s(weights);
+    let vectors = PANEL / S::F32_LANES;
+    for pair in (0..vectors).step_by(2) {
+        let mut sums = [[simd.splat_f32s(0.0); 2]; ROWS];
+        for (weights, x) in weights.chunks_exact(vectors).zip(x.chunks_exact(ROWS)) {
+            let (first, second) = (weights[pair], weights[pair + 1]);
+            for (sum, x) in sums.iter_mut().zip(x) {
+                let x = simd.splat_f32s(*x);
+                sum[0] = simd.mul_add_e_f32s(x, first, sum[0]);
+                sum[1] = simd.mul_add_e_f32s(x, second, sum[1]);
+            }
+        }
+        for (row, sums) in tile.iter_mut().zip(sums) {
+            let (row, _) = S::as_mut_simd_f32s(row);
+            row[pair] = sums[0];
+            row[pair + 1] = sums[1];
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_product_is_the_sum_of_the_products() {
+        let (inputs, outputs, rows) = (48, 64, 13);
+        let value = |n: usize| ((n * 37 % 101) as f32 - 50.0) / 50.0;
+        let weights: Vec<f32> = (0..inputs * outputs).map(value).collect();
+        let bias: Vec<f32> = (0..outputs).map(|n| value(n + 7)).collect();
+        let x: Vec<f32> = (0..rows * inputs).map(|n| value(n + 3)).collect();
+        let out = Linear::new(&weights, bias.clone(), inputs).apply(&x, &mut Scratch::default());
+        for row in 0..rows {
+            for output in 0..outputs {
+                let sum: f32 = (0..inputs).map(|n| x[row * inputs + n] * weights[output * inputs + n]).sum();
+                assert!((out[row * outputs + output] - sum - bias[output]).abs() < 1e-4);
+            }
+        }
+    }
+}
