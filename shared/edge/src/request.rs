@@ -3,6 +3,7 @@
 use http::HeaderMap;
 use protocol::ids::RequestId;
 use std::fmt;
+use tracing::Instrument;
 
 tokio::task_local! {
     static CURRENT: Request;
@@ -71,6 +72,18 @@ impl Request {
     pub async fn scope<F: Future>(self, future: F) -> F::Output {
         CURRENT.scope(self, future).await
     }
+}
+
+/// Makes `future` part of the present request, for a task of its own that goes on after the answer.
+pub fn carry<F: Future>(future: F) -> impl Future<Output = F::Output> {
+    let (request, span) = (current(), tracing::Span::current());
+    async move {
+        match request {
+            Some(request) => request.scope(future).await,
+            None => future.await,
+        }
+    }
+    .instrument(span)
 }
 
 /// The request that this code runs for, if any. A spawned task belongs to none.

@@ -41,6 +41,7 @@ pub struct Accounts(Arc<Inner>);
 struct Inner {
     database: Database,
     signer: Signer,
+    verifier: edge::Verifier,
     passwords: Passwords,
     guesses: Limit,
     sign_ups: Limit,
@@ -49,9 +50,11 @@ struct Inner {
 
 impl Accounts {
     pub fn new(database: Database, signer: Signer, clock: Clock) -> Result<Self, Error> {
+        let verifier = edge::Verifier::fixed(signer.set()).with_issuer(signer.issuer());
         Ok(Self(Arc::new(Inner {
             database,
             signer,
+            verifier,
             passwords: Passwords::new()?,
             guesses: Limit::new(GUESSES),
             sign_ups: Limit::new(SIGN_UPS),
@@ -61,7 +64,7 @@ impl Accounts {
 
     /// Checks this service's own tokens without asking it over HTTP.
     pub fn verifier(&self) -> edge::Verifier {
-        edge::Verifier::fixed(self.0.signer.set()).with_issuer(self.0.signer.issuer())
+        self.0.verifier.clone()
     }
 
     pub async fn sign_up(
@@ -138,7 +141,7 @@ impl Accounts {
     }
 
     async fn claims(&self, token: &edge::Bearer) -> Result<tokens::Claims, Error> {
-        self.verifier().verify(token.expose(), self.0.clock.seconds()).await.map_err(|_| Error::Token)?;
+        self.0.verifier.verify(token.expose(), self.0.clock.seconds()).await.map_err(|_| Error::Token)?;
         tokens::claims(token.expose()).ok_or(Error::Token)
     }
 }

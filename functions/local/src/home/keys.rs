@@ -3,20 +3,22 @@
 use super::Home;
 use crate::trouble::{self, Trouble};
 use ring::{
-    rand::{SecureRandom, SystemRandom},
+    rand::SystemRandom,
     signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair},
 };
+use sealing::{KeyFile, KeyWrap};
 use std::{
     fs,
     io::{ErrorKind, Write},
     os::unix::fs::{OpenOptionsExt, PermissionsExt},
-    path::{Path, PathBuf},
+    path::Path,
+    sync::Arc,
 };
 use zeroize::Zeroizing;
 
 pub struct Keys {
-    /// Wraps the vault's tenant keys: a file of 32 random bytes, which the vault reads itself.
-    pub vault: PathBuf,
+    /// Wraps the vault's tenant keys.
+    pub vault: Arc<dyn KeyWrap>,
     /// Signs capabilities and sealed deliveries: Ed25519, PKCS#8.
     pub capability: Zeroizing<Vec<u8>>,
     /// Signs users' tokens: P-256, PKCS#8.
@@ -28,10 +30,12 @@ impl Keys {
     pub fn load_or_make(home: &Home) -> Result<Self, Trouble> {
         let folder = home.keys();
         let vault = folder.join("vault.key");
-        load_or_make(&vault, || {
-            let mut key = Zeroizing::new(vec![0; 32]);
-            SystemRandom::new().fill(&mut key).map_err(|_| no_random())?;
-            Ok(key)
+        let wrap = KeyFile::open_or_create(&vault).map_err(|error| {
+            Trouble::new(
+                format!("The vault's key {} cannot be used.", vault.display()),
+                "Put it back from a backup; or remove it to start with a new one, which cannot read what the old one sealed.",
+            )
+            .caused_by(&error)
         })?;
         let capability = load_or_make(&folder.join("capability.pk8"), || {
             capability::SigningKey::generate().map_err(|_| no_random())
@@ -40,7 +44,7 @@ impl Keys {
             let document = EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &SystemRandom::new());
             document.map(|der| Zeroizing::new(der.as_ref().to_vec())).map_err(|_| no_random())
         })?;
-        Ok(Self { vault, capability, accounts })
+        Ok(Self { vault: Arc::new(wrap), capability, accounts })
     }
 }
 

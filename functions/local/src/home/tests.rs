@@ -20,7 +20,6 @@ fn keys_are_made_once_and_private() {
         assert_eq!(mode(&home.keys().join(name)), 0o600, "{name}");
     }
     assert_eq!(mode(&home.keys()), 0o700);
-    assert_eq!(fs::read(&first.vault).unwrap().len(), 32);
     let again = keys::Keys::load_or_make(&home).unwrap();
     assert_eq!(*first.capability, *again.capability);
     assert_eq!(*first.accounts, *again.accounts);
@@ -30,13 +29,18 @@ fn keys_are_made_once_and_private() {
 fn an_open_key_is_closed_and_an_empty_one_refused() {
     let (_folder, home) = home();
     keys::Keys::load_or_make(&home).unwrap();
-    let vault = home.keys().join("vault.key");
-    fs::set_permissions(&vault, fs::Permissions::from_mode(0o644)).unwrap();
+    let key = home.keys().join("accounts.pk8");
+    fs::set_permissions(&key, fs::Permissions::from_mode(0o644)).unwrap();
     keys::Keys::load_or_make(&home).unwrap();
-    assert_eq!(mode(&vault), 0o600);
-    fs::write(&vault, "").unwrap();
-    assert!(keys::Keys::load_or_make(&home).is_err());
-    assert_eq!(fs::read(&vault).unwrap().len(), 0, "an empty key is not replaced behind the owner's back");
+    assert_eq!(mode(&key), 0o600);
+    for name in ["accounts.pk8", "vault.key"] {
+        let path = home.keys().join(name);
+        let before = fs::read(&path).unwrap();
+        fs::write(&path, "").unwrap();
+        assert!(keys::Keys::load_or_make(&home).is_err(), "{name}");
+        assert_eq!(fs::read(&path).unwrap().len(), 0, "an empty key is not replaced behind the owner's back");
+        fs::write(&path, before).unwrap();
+    }
 }
 
 #[test]

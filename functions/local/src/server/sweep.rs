@@ -9,8 +9,8 @@ const INTERVAL: Duration = Duration::from_secs(60);
 /// Sweeps until told to stop.
 pub(super) async fn keep(context: Context, mut stopped: watch::Receiver<bool>) {
     loop {
-        if let Err(error) = context.ephemeral.sweep(1000).await {
-            tracing::warn!(%error, "expiring state was not swept");
+        if let Err(error) = sweeper::run_once(&context.database).await {
+            tracing::warn!(%error, "nothing was swept");
         }
         tokio::select! {
             // Cancel-safe: a sleep.

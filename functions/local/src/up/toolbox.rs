@@ -79,7 +79,7 @@ impl Prepared {
         let file = self.home.run().join("enrolment-token");
         write_private(&file, token.as_bytes())?;
         let mut command = self.command();
-        command.args(["enrol", "--url", &self.url, "--listen", &self.listen]);
+        command.args(["enrol", "--again", "--url", &self.url, "--listen", &self.listen]);
         command.arg("--token-file").arg(&file).arg("--state").arg(self.home.toolbox());
         let output = command.output().await;
         let _ = fs::remove_file(&file);
