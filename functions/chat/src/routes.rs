@@ -1,0 +1,131 @@
+use crate::{
+    State,
+    agent::AgentTurn,
+    events::{self, Event, Reporter},
+    session::{Session, SessionCreated, SessionMessage, SessionReply},
+    turn::{Turn, given},
+};
+use axum::{
+    Json,
+    extract::State as From,
+    response::{IntoResponse, Response},
+};
+use edge::{Error, Path, User};
+use http::{HeaderMap, StatusCode, header};
+use protocol::{
+    chat::{ChatReply, ChatRequest},
+    ids::{RunId, SessionId},
+};
+
+/// Room for ten files of 64 KiB in base64.
+const BODY_MAX: usize = 2 * 1024 * 1024;
+
+/// One turn, as JSON or as events. What cannot become a turn is refused as a problem in both.
+pub(crate) async fn chat(
+    user: User,
+    headers: HeaderMap,
+    From(state): From<State>,
+    edge::Json(request): edge::Json<ChatRequest, BODY_MAX>,
+) -> Result<Response, Error> {
+    let new = SessionId::new();
+    if !wants_events(&headers) {
+        let turn = Either::open(&state, &user, &request, new, Reporter::default()).await?;
+        return Ok(Json(turn.run(request).await?).into_response());
+    }
+    let (report, received) = Reporter::channel();
+    let (thread_id, run_id) = (request.session_id.unwrap_or(new), RunId::new());
+    let turn = Either::open(&state, &user, &request, new, report.clone()).await?;
+    // The turn goes on when its caller leaves: what it has begun is finished, and the session remembers it.
+    detached(async move {
+        report.send(Event::RunStarted { thread_id, run_id });
+        match turn.run(request).await {
+            Ok(reply) => {
+                report.send(Event::StateSnapshot { snapshot: Box::new(reply) });
+                report.send(Event::RunFinished { thread_id, run_id });
+            }
+            Err(error) => report.failed(&error),
+        }
+    });
+    Ok(events::stream(received))
+}
+
+/// A turn that plans, or one that an agent answers.
+enum Either {
+    Plan(Box<Turn>),
+    Agent(Box<AgentTurn>),
+}
+
+impl Either {
+    async fn open(
+        state: &State,
+        user: &User,
+        request: &ChatRequest,
+        new: SessionId,
+        report: Reporter,
+    ) -> Result<Self, Error> {
+        given::check(&request.message, &request.credentials, &request.files)?;
+        Ok(match request.agent_id {
+            Some(agent) => {
+                Self::Agent(Box::new(AgentTurn::open(state, user.caller(), agent, request, new, report).await?))
+            }
+            None => Self::Plan(Box::new(Turn::open(state, user.caller(), request, new, report).await?)),
+        })
+    }
+
+    async fn run(self, request: ChatRequest) -> Result<ChatReply, Error> {
+        match self {
+            Self::Plan(turn) => turn.run(request).await,
+            Self::Agent(turn) => turn.run().await,
+        }
+    }
+}
+
+/// Runs on after its request was answered, under the request's id.
+pub(crate) fn detached(work: impl Future<Output = ()> + Send + 'static) {
+    match edge::request::current() {
+        Some(request) => tokio::spawn(request.scope(work)),
+        None => tokio::spawn(work),
+    };
+}
+
+pub(crate) fn wants_events(headers: &HeaderMap) -> bool {
+    let accepted = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
+    accepted.flat_map(|value| value.split(',')).any(|kind| kind.trim().starts_with("text/event-stream"))
+}
+
+pub(crate) async fn create(user: User, From(state): From<State>) -> Result<(StatusCode, Json<SessionCreated>), Error> {
+    let made = state.edge.database.session_create(&user.caller(), SessionId::new()).await?;
+    Ok((StatusCode::CREATED, Json(SessionCreated { session_id: made.id, created_at: made.created_at })))
+}
+
+pub(crate) async fn get(
+    user: User,
+    Path(id): Path<SessionId>,
+    From(state): From<State>,
+) -> Result<Json<SessionReply>, Error> {
+    let read = state.edge.database.session_get::<Session>(&user.caller(), id).await?;
+    let messages = read.messages.into_iter().map(|said| SessionMessage {
+        role: said.message.role,
+        content: said.message.content,
+        at: said.at,
+    });
+    Ok(Json(SessionReply {
+        id: read.id,
+        created_at: read.created_at,
+        updated_at: read.updated_at,
+        status: read.state.status(),
+        agent_id: read.state.agent_id,
+        messages: messages.collect(),
+        required_credentials: read.state.missing,
+        plan: read.state.plan,
+    }))
+}
+
+pub(crate) async fn delete(
+    user: User,
+    Path(id): Path<SessionId>,
+    From(state): From<State>,
+) -> Result<StatusCode, Error> {
+    state.edge.database.session_delete(&user.caller(), id).await?;
+    Ok(StatusCode::NO_CONTENT)
+}

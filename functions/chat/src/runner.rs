@@ -1,0 +1,119 @@
+//! Starts and drives runs of agents: the journal in the database, the tools at the toolbox.
+
+use crate::{State, gateway::Reach};
+use async_trait::async_trait;
+use capability::{Minter, mint::Bearer};
+use database::{Caller, Database, run::NewEvent};
+use edge::Error;
+use models::language::{HOW_TO_CONFIGURE, Language, Message};
+use protocol::{capability::CapabilityRequest, ids::*, run::Run as Row};
+use runtime::{Brief, Entry, Gateway, Journal, JournalError, Limits, Outcome, Run};
+use std::sync::Arc;
+
+/// What runs need.
+#[derive(Clone)]
+pub(crate) struct Runner {
+    pub(crate) minter: Arc<Minter>,
+    pub(crate) reach: Reach,
+    pub(crate) http: reqwest::Client,
+}
+
+/// A run that can start.
+pub(crate) struct Begun {
+    pub(crate) row: Row,
+    brief: Brief,
+    tools: Gateway,
+    journal: Rows,
+    model: Arc<dyn Language>,
+}
+
+impl Runner {
+    /// Two round trips: the run's row, and the capability for its tools.
+    pub(crate) async fn begin(
+        &self,
+        state: &State,
+        caller: Caller,
+        agent: AgentId,
+        session: Option<SessionId>,
+        history: Vec<Message>,
+        message: String,
+    ) -> Result<Begun, Error> {
+        let database = state.edge.database.clone();
+        let Some(model) = state.model.clone() else {
+            // An agent that is not there is said first: that needs no model.
+            database.agent_get(&caller, agent).await?;
+            return Err(Error::conflict("No language model is configured, so an agent cannot run.", HOW_TO_CONFIGURE));
+        };
+        if message.trim().is_empty() {
+            return Err(Error::invalid("The message is empty.", "Say what the agent should do."));
+        }
+        let wanted = CapabilityRequest { agent_id: Some(agent), toolbox_id: None, run_id: None };
+        let issued = database.capability_issue(&caller, &wanted).await?;
+        let begun = database.run_create(&caller, RunId::new(), agent, session, &message).await?;
+        let bearer = Bearer {
+            toolbox: issued.toolbox_id,
+            owner: issued.owner,
+            agent: issued.agent_id,
+            run: Some(begun.run.id),
+            epoch: issued.epoch,
+        };
+        let claims = bearer.claims(issued.tools, issued.now, Some(issued.expires_at)).map_err(Error::internal)?;
+        let token = self.minter.mint(&claims).map_err(Error::internal)?;
+        let endpoint = self.reach.endpoint(&issued.gateway).ok_or_else(|| {
+            Error::unavailable(
+                "The toolbox's gateway is at an address that may not be called.",
+                "Enrol the toolbox again.",
+            )
+        })?;
+        Ok(Begun {
+            brief: Brief { run: begun.run.id, purpose: begun.agent.request, history, message },
+            tools: Gateway::new(mcp::client::Client::new(self.http.clone(), endpoint, token)),
+            journal: Rows { database, caller, run: begun.run.id, fence: begun.fence },
+            model,
+            row: begun.run,
+        })
+    }
+}
+
+impl Begun {
+    /// Walks to the end. `watch` sees each entry as it happens.
+    pub(crate) async fn drive(self, watch: &(dyn Fn(&Entry) + Send + Sync)) -> Result<Outcome, JournalError> {
+        let run = Run {
+            model: self.model.as_ref(),
+            tools: &self.tools,
+            journal: &self.journal,
+            limits: Limits::default(),
+            watch,
+        };
+        run.walk(&self.brief).await
+    }
+}
+
+/// The journal's rows.
+struct Rows {
+    database: Database,
+    caller: Caller,
+    run: RunId,
+    fence: i32,
+}
+
+#[async_trait]
+impl Journal for Rows {
+    async fn append(&self, entries: Vec<Entry>, end: Option<&'static str>) -> Result<bool, JournalError> {
+        let events: Vec<NewEvent> =
+            entries.into_iter().map(|e| NewEvent { kind: e.kind, data: storable(e.data) }).collect();
+        let appended = self.database.run_append(&self.caller, self.run, self.fence, &events, end).await;
+        appended.map(|appended| appended.cancel).map_err(|error| JournalError(error.into()))
+    }
+}
+
+/// Postgres keeps no NUL in JSON.
+fn storable(value: serde_json::Value) -> serde_json::Value {
+    use serde_json::Value::{Array, Object, String};
+    match value {
+        String(text) if text.contains('\0') => String(text.replace('\0', "")),
+        Array(items) => items.into_iter().map(storable).collect(),
+        Object(map) => map.into_iter().map(|(key, value)| (key.replace('\0', ""), storable(value))).collect(),
+        value => value,
+    }
+}
