@@ -39,9 +39,11 @@ impl Doctor {
             bad("daemon", "does not run".into(), "dtma run")
         });
         docker(&mut findings).await;
-        findings.push(match Firewall::keep().await {
+        findings.push(match Firewall::look().await {
             Guard::Kept => good("firewall", "servers' networks reach nothing but their proxy".into()),
-            Guard::Missing(why) => warning("firewall", why, "install iptables and run dtma as root"),
+            Guard::Missing(why) => {
+                warning("firewall", why, "install iptables and run dtma as root: it sets them when it starts")
+            }
         });
 
         if self.json {

@@ -1,5 +1,5 @@
 use super::{Uninstall, enrolled, status::is_running};
-use crate::{config::StateOption, docker::Engine, ledger::Ledger};
+use crate::{config::StateOption, docker::Engine, egress::Firewall, ledger::Ledger};
 use anyhow::{Context, bail};
 use futures::future::try_join_all;
 use protocol::ids::ToolboxId;
@@ -25,6 +25,7 @@ impl Uninstall {
         for network in engine.networks(toolbox).await? {
             engine.remove_network(&network).await?;
         }
+        Firewall::release().await;
         if !self.keep_data {
             for volume in engine.volumes(toolbox).await? {
                 engine.remove_volume(&volume).await?;

@@ -21,22 +21,52 @@ impl Firewall {
     /// Puts the rules in place unless they are. Idempotent; they are the machine's, not one toolbox's.
     pub async fn keep() -> Guard {
         let port = PORT.to_string();
-        let accept: &[&str] = &["-i", BRIDGES, "-p", "tcp", "--dport", &port, "-j", "ACCEPT"];
-        let drop: &[&str] = &["-i", BRIDGES, "-j", "DROP"];
         // Inserted at the top, so the last one inserted is looked at first.
-        for rule in [drop, accept] {
+        for rule in rules(&port).iter().rev() {
             if iptables("-C", rule).await.is_ok() {
                 continue;
             }
             if let Err(why) = iptables("-I", rule).await {
-                return Guard::Missing(format!(
-                    "servers that may reach hosts also reach what listens on this machine: iptables could not be set ({why}); \
-                     install iptables and run dtma as root"
-                ));
+                return missing(&why);
             }
         }
         Guard::Kept
     }
+
+    pub async fn look() -> Guard {
+        let port = PORT.to_string();
+        for rule in rules(&port) {
+            if let Err(why) = iptables("-C", &rule).await {
+                return missing(&why);
+            }
+        }
+        Guard::Kept
+    }
+
+    /// Takes the rules away when no toolbox of this machine has a network any more.
+    pub async fn release() {
+        let interfaces = std::fs::read_dir("/sys/class/net").into_iter().flatten().flatten();
+        let stem = BRIDGES.trim_end_matches('+');
+        if interfaces.into_iter().any(|entry| entry.file_name().to_string_lossy().starts_with(stem)) {
+            return;
+        }
+        let port = PORT.to_string();
+        for rule in rules(&port) {
+            // Not there is as good as taken away.
+            let _ = iptables("-D", &rule).await;
+        }
+    }
+}
+
+/// In the order in which they are looked at.
+fn rules(port: &str) -> [Vec<&str>; 2] {
+    [vec!["-i", BRIDGES, "-p", "tcp", "--dport", port, "-j", "ACCEPT"], vec!["-i", BRIDGES, "-j", "DROP"]]
+}
+
+fn missing(why: &str) -> Guard {
+    Guard::Missing(format!(
+        "servers that may reach hosts also reach what listens on this machine: the iptables rules against it are not there ({why})"
+    ))
 }
 
 async fn iptables(action: &str, rule: &[&str]) -> Result<(), String> {

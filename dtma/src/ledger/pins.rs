@@ -42,9 +42,11 @@ impl Pins {
         true
     }
 
-    /// Forgets servers that are no longer wanted.
-    pub fn retain(&mut self, wanted: impl Fn(&ServerId) -> bool) {
+    /// Forgets servers that are no longer wanted. True when something changed.
+    pub fn retain(&mut self, wanted: impl Fn(&ServerId) -> bool) -> bool {
+        let before = self.servers.len();
         self.servers.retain(|id, _| wanted(id));
+        self.servers.len() != before
     }
 }
 
@@ -67,7 +69,7 @@ mod tests {
         assert!(pins.find(new, "npx:b", 10).is_none());
         pins.set(new, pin("2", FRESH));
         assert_eq!(pins.find(old, "npx:a", FRESH + 1).unwrap().version, "1");
-        pins.retain(|id| *id == new);
+        assert!(pins.retain(|id| *id == new));
         assert_eq!(pins.find(old, "npx:a", FRESH + 1).unwrap().version, "2");
     }
 }

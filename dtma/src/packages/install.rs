@@ -200,9 +200,28 @@ fn looks_unreachable(ran: &Ran) -> bool {
 }
 
 fn tail(ran: &Ran) -> Vec<String> {
-    let lines: Vec<&str> =
-        ran.stdout.lines().chain(ran.stderr.lines()).filter(|line| !line.trim().is_empty()).collect();
-    lines[lines.len().saturating_sub(20)..].iter().map(|line| line.chars().take(1000).collect()).collect()
+    let lines = ran.stdout.lines().chain(ran.stderr.lines());
+    let lines: Vec<&str> = lines.filter(|line| !line.trim().is_empty()).collect();
+    let last = lines[lines.len().saturating_sub(20)..].iter();
+    last.map(|line| without_passwords(line).chars().filter(|c| !c.is_control()).take(1000).collect()).collect()
+}
+
+/// A registry's address may carry a user and a password.
+fn without_passwords(line: &str) -> String {
+    let mut parts = line.split("://");
+    let mut out = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        out.push_str("://");
+        let authority = part.split(['/', ' ', '"', '\'']).next().unwrap_or_default();
+        match authority.rfind('@') {
+            Some(at) => {
+                out.push_str("[redacted]");
+                out.push_str(&part[at..]);
+            }
+            None => out.push_str(part),
+        }
+    }
+    out
 }
 
 #[cfg(test)]
@@ -220,5 +239,15 @@ mod tests {
         assert_ne!(tag("r", &wanted, "1"), tag("r", &other, "b1"));
         let with = Wanted { with: vec!["mcp<2".into()], ..wanted.clone() };
         assert_ne!(tag("r", &wanted, "1"), tag("r", &with, "1"));
+    }
+
+    #[test]
+    fn a_registrys_password_is_not_shown() {
+        let ran = Ran {
+            code: 1,
+            stdout: String::new(),
+            stderr: "GET https://u:p@npm.example/x 404\n\nsee http://a/b@c".into(),
+        };
+        assert_eq!(tail(&ran), ["GET https://[redacted]@npm.example/x 404", "see http://a/b@c"]);
     }
 }

@@ -1,4 +1,5 @@
 # Prints how the package is started, as uvx would: the console script named like the package, or the only one.
+import glob
 import json
 import os
 import re
@@ -17,7 +18,11 @@ def say(**what):
     sys.exit()
 
 
-package = metadata.distribution(name)
+folders = glob.glob("/opt/server/lib/python*/site-packages")
+found = {plain(package.metadata["Name"]): package for package in metadata.distributions(path=folders)}
+package = found.get(plain(name))
+if package is None:
+    say(error=f"{name} was installed and cannot be found")
 scripts = sorted({entry.name for entry in package.entry_points if entry.group == "console_scripts"})
 named = [script for script in scripts if plain(script) == plain(name)]
 chosen = named or scripts
@@ -26,8 +31,5 @@ if len(chosen) != 1:
 target = f"/opt/server/bin/{chosen[0]}"
 if not os.path.exists(target):
     say(error=f"{name} names the command {chosen[0]} and does not hold it")
-try:
-    mcp = metadata.version("mcp")
-except metadata.PackageNotFoundError:
-    mcp = None
+mcp = found["mcp"].version if "mcp" in found else None
 say(version=package.version, command=[target], mcp=mcp)

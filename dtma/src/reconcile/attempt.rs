@@ -335,11 +335,8 @@ impl Attempt {
 
     /// Keeps the version from the first installation on, and what else it took once the server has run with it.
     fn pin(&self) {
-        let (Some(pin), Ok(mut pins)) = (self.pinning.clone(), self.shop.pins.lock()) else { return };
-        if pins.set(self.spec.id, pin)
-            && let Err(error) = self.shop.ledger.pins().store(&pins)
-        {
-            tracing::error!(%error, "the versions in use could not be kept");
+        if let Some(pin) = self.pinning.clone() {
+            self.shop.change_pins(|pins| pins.set(self.spec.id, pin));
         }
     }
 

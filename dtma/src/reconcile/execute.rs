@@ -137,7 +137,9 @@ impl Reconciler {
     fn stand(&self, desired: Option<&DesiredState>, idle: bool) {
         let mut applied = None;
         if let Some(state) = desired {
-            self.shop.statuses.retain(|id| state.servers.iter().any(|spec| spec.id == *id));
+            let wanted = |id: &ServerId| state.servers.iter().any(|spec| spec.id == *id);
+            self.shop.statuses.retain(wanted);
+            self.shop.change_pins(|pins| pins.retain(wanted));
             for spec in state.servers.iter().filter(|spec| !runs_here(spec)) {
                 refuse(&self.shop, spec);
             }

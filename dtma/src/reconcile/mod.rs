@@ -40,3 +40,15 @@ pub struct Workshop {
     pub ledger: Ledger,
     pub pins: std::sync::Mutex<Pins>,
 }
+
+impl Workshop {
+    /// Keeps them on disk when `change` says that it changed something.
+    fn change_pins(&self, change: impl FnOnce(&mut Pins) -> bool) {
+        let mut pins = self.pins.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if change(&mut pins)
+            && let Err(error) = self.ledger.pins().store(&pins)
+        {
+            tracing::error!(%error, "the versions in use could not be kept");
+        }
+    }
+}
