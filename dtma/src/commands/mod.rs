@@ -61,6 +61,9 @@ struct Run {
     /// Where the gateway is to listen, instead of what the enrolment said
     #[arg(long, value_name = "ADDRESS")]
     listen: Option<String>,
+    /// Where the control plane is, instead of where it enrolled
+    #[arg(long)]
+    url: Option<String>,
     #[command(flatten)]
     servers: ServerOptions,
     #[command(flatten)]

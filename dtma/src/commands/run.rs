@@ -6,7 +6,10 @@ use tracing_subscriber::EnvFilter;
 
 impl Run {
     pub(super) async fn run(self) -> anyhow::Result<()> {
-        let (ledger, enrolment) = enrolled(&self.state)?;
+        let (ledger, mut enrolment) = enrolled(&self.state)?;
+        if let Some(url) = self.url {
+            enrolment.control_plane = url;
+        }
         let filter = EnvFilter::try_from_env("DTMA_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
         tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(false).init();
 

@@ -8,7 +8,7 @@ use crate::{
     trouble::Trouble,
 };
 use protocol::{
-    ids::ToolboxId,
+    ids::{ServerId, ToolboxId},
     server::{ServerState, ServerStatus},
     toolbox::Server,
 };
@@ -30,6 +30,11 @@ pub(super) fn toolbox(home: &Home) -> Result<ToolboxId, Trouble> {
 
 pub(super) async fn servers(client: &Client, toolbox: ToolboxId) -> Result<Vec<Server>, Trouble> {
     client.get(&format!("/api/toolboxes/{toolbox}/servers")).await
+}
+
+/// One server, with its tools.
+pub(crate) async fn detail(client: &Client, toolbox: ToolboxId, id: ServerId) -> Result<Server, Trouble> {
+    client.get(&format!("/api/toolboxes/{toolbox}/servers/{id}")).await
 }
 
 /// The server with this name at this machine's toolbox.
@@ -61,7 +66,9 @@ pub(super) async fn until_settled(client: &Client, toolbox: ToolboxId, names: &[
                     eprintln!("      it was removed meanwhile");
                     good = false;
                 }
-                Some(status) if status.state == ServerState::Running => step.done_with(&tools(status)),
+                Some(status) if status.state == ServerState::Running => {
+                    step.done_with(&tools(&detail(client, toolbox, status.id).await?.status));
+                }
                 Some(status) if status.state == ServerState::Failed => {
                     step.failed();
                     explain(status);

@@ -1,4 +1,4 @@
-use super::{line, print_json};
+use super::{follow, line, print_json};
 use crate::{
     client::Client,
     home::{Config, Home, Instance},
@@ -46,6 +46,7 @@ pub(super) async fn run(home: &Home, json: bool) -> Result<ExitCode, Trouble> {
         }
     }
     for server in &servers {
+        let server = follow::detail(&client, server.toolbox_id, server.spec.id).await?;
         println!("server    {:<24} {}", server.spec.name, describe(&server.status));
     }
     Ok(ExitCode::SUCCESS)

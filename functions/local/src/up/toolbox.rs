@@ -119,7 +119,7 @@ impl Prepared {
         let log =
             fs::OpenOptions::new().create(true).append(true).mode(0o600).open(self.home.logs().join("dtma.log"))?;
         let mut command = self.command();
-        command.args(["run", "--listen", &self.listen]).arg("--state").arg(self.home.toolbox());
+        command.args(["run", "--url", &self.url, "--listen", &self.listen]).arg("--state").arg(self.home.toolbox());
         command.stdout(log.try_clone()?).stderr(log).spawn()
     }
 }
