@@ -13,10 +13,11 @@ pub struct PeerAddress(pub std::net::SocketAddr);
 pub(super) fn place(gateway: &Gateway, headers: &HeaderMap) -> Result<(), Denial> {
     let known = |name: &str| {
         let name = name.trim_start_matches('[').trim_end_matches(']');
-        matches!(name, "localhost" | "127.0.0.1" | "::1") || gateway.settings.hosts.iter().any(|h| h == name)
+        let is = |other: &str| name.eq_ignore_ascii_case(other);
+        is("localhost") || is("127.0.0.1") || is("::1") || gateway.settings.hosts.iter().any(|host| is(host))
     };
     let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
-    if !known(&without_port(host)) {
+    if !known(without_port(host)) {
         return Err(Denial::http(
             StatusCode::FORBIDDEN,
             "the Host header names another place",
@@ -27,7 +28,7 @@ pub(super) fn place(gateway: &Gateway, headers: &HeaderMap) -> Result<(), Denial
     let fine = origins.all(|origin| {
         let origin = origin.to_str().unwrap_or_default();
         let host = origin.strip_prefix("http://").or_else(|| origin.strip_prefix("https://"));
-        host.is_some_and(|host| !host.contains(['/', '@']) && known(&without_port(host)))
+        host.is_some_and(|host| !host.contains(['/', '@']) && known(without_port(host)))
     });
     if fine {
         Ok(())
@@ -40,11 +41,12 @@ pub(super) fn place(gateway: &Gateway, headers: &HeaderMap) -> Result<(), Denial
     }
 }
 
-fn without_port(authority: &str) -> String {
-    let (host, port) = authority.rsplit_once(':').unwrap_or((authority, ""));
-    // `::1` without brackets has colons, but is not a host with a port.
-    let host = if port.bytes().all(|b| b.is_ascii_digit()) && !host.ends_with(':') { host } else { authority };
-    host.to_ascii_lowercase()
+fn without_port(authority: &str) -> &str {
+    match authority.rsplit_once(':') {
+        // `::1` without brackets has colons, but is not a host with a port.
+        Some((host, port)) if port.bytes().all(|b| b.is_ascii_digit()) && !host.ends_with(':') => host,
+        _ => authority,
+    }
 }
 
 /// The bearer's capability, verified offline.

@@ -5,6 +5,7 @@ use super::{
     registry::{Offer, Server, Snapshot},
 };
 use capability::Checked;
+use std::collections::BTreeSet;
 
 /// From how many tools on a list gives a search instead.
 pub(super) const MANY: usize = 40;
@@ -53,7 +54,10 @@ pub(super) fn one(server: &Server, checked: &Checked) -> String {
 pub(super) fn search(snapshot: &Snapshot, checked: &Checked, query: &str, limit: usize) -> String {
     let tools: Vec<Shown<'_>> = shown(snapshot.servers.values().map(|server| &**server), checked).collect();
     let query = query.to_lowercase();
-    let words: Vec<&str> = query.split(|c: char| !c.is_alphanumeric()).filter(|w| w.len() > 1).take(32).collect();
+    // Whole names as they are written, and their parts.
+    let names = query.split(|c: char| !c.is_alphanumeric() && !matches!(c, '_' | '-'));
+    let parts = query.split(|c: char| !c.is_alphanumeric());
+    let words: BTreeSet<&str> = names.chain(parts).filter(|word| word.len() > 1).take(64).collect();
     let mut scores = vec![0.0; tools.len()];
     for word in words {
         let hits: Vec<usize> =

@@ -1,7 +1,7 @@
 //! The listener: small answers leave at once, slow clients hold nothing for long, and their number is bounded.
 
 use super::door::PeerAddress;
-use axum::{Extension, Router};
+use axum::{Router, body::Body};
 use hyper::server::conn::http1;
 use hyper_util::{
     rt::{TokioIo, TokioTimer},
@@ -12,8 +12,11 @@ use tokio::{net::TcpListener, sync::Semaphore, task::JoinSet};
 use tower::ServiceExt;
 
 /// Connections that may be open at once; further ones wait in the system's queue.
-const CONNECTIONS: usize = 4096;
-const HEADERS: Duration = Duration::from_secs(10);
+const CONNECTIONS: usize = 16_384;
+/// How long a connection may be silent between requests, or take to send a request's head.
+const SILENCE: Duration = Duration::from_secs(75);
+/// Room for a head, in which a capability of 64 KiB must fit.
+const BUFFER: usize = 256 << 10;
 
 /// Serves until `shutdown` resolves, then lets answers that are under way finish for as long as `grace`.
 pub async fn serve(
@@ -42,17 +45,20 @@ pub async fn serve(
         };
         // Without it an answer can wait 40 ms for the client's acknowledgement of the one before.
         stream.set_nodelay(true).ok();
-        let service = router.clone().layer(Extension(PeerAddress(address)));
+        let service = router.clone();
         connections.spawn(async move {
             let _permit = permit;
-            let service = TowerToHyperService::new(
-                service.map_request(|request: hyper::Request<_>| request.map(axum::body::Body::new)),
-            );
+            let service = service.map_request(move |request: hyper::Request<hyper::body::Incoming>| {
+                let mut request = request.map(Body::new);
+                request.extensions_mut().insert(PeerAddress(address));
+                request
+            });
             let served = http1::Builder::new()
                 .timer(TokioTimer::new())
-                .header_read_timeout(HEADERS)
+                .header_read_timeout(SILENCE)
+                .max_buf_size(BUFFER)
                 .max_headers(64)
-                .serve_connection(TokioIo::new(stream), service)
+                .serve_connection(TokioIo::new(stream), TowerToHyperService::new(service))
                 .await;
             if let Err(error) = served {
                 tracing::debug!(%error, "a connection ended");

@@ -197,7 +197,7 @@ impl Connection {
         rewrite: Rewrite<'m>,
         limit: Duration,
     ) -> Result<Answer, Error> {
-        let rewrite = if self.peer().version.is_stateless() { message.with_meta(rewrite) } else { rewrite };
+        let rewrite = message.bridged(rewrite, self.peer().version.is_stateless());
         self.send(rewrite.size(), limit, |id, out| rewrite.write(id, out)).await
     }
 

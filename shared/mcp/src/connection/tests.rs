@@ -312,7 +312,7 @@ async fn the_last_clone_ends_the_servers_input() {
     drop(connection);
     assert!(!clone.is_closed());
     drop(clone);
-    tokio::time::timeout(Duration::from_secs(5), copy).await.unwrap().unwrap().unwrap();
+    timeout(Duration::from_secs(5), copy).await.unwrap().unwrap().unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

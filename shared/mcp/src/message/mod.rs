@@ -19,6 +19,8 @@ const ID: usize = 256;
 
 const META_VERSION: &str = "io.modelcontextprotocol/protocolVersion";
 const META_CAPABILITIES: &str = "io.modelcontextprotocol/clientCapabilities";
+const META_CLIENT: &str = "io.modelcontextprotocol/clientInfo";
+const META_LOG_LEVEL: &str = "io.modelcontextprotocol/logLevel";
 
 /// A message of either direction. Which members are present says which kind it is.
 #[derive(Debug)]
@@ -54,6 +56,8 @@ struct Meta<'a> {
     empty: bool,
     version: Option<Cow<'a, str>>,
     capabilities: bool,
+    /// Whatever is not of the stateless revisions' envelope: names, and where their values stand.
+    others: Vec<(Cow<'a, str>, Span)>,
 }
 
 #[derive(Clone, Debug)]

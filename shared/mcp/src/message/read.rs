@@ -1,6 +1,8 @@
 //! Reading a message in one pass.
 
-use super::{ID, META_CAPABILITIES, META_VERSION, Message, Meta, Params, ResultSpan, Span};
+use super::{
+    ID, META_CAPABILITIES, META_CLIENT, META_LOG_LEVEL, META_VERSION, Message, Meta, Params, ResultSpan, Span,
+};
 use crate::json::{Limits, Refused, Scanner};
 use std::borrow::Cow;
 
@@ -118,7 +120,11 @@ fn meta<'a>(scanner: &mut Scanner<'a>) -> Result<Meta<'a>, Refused> {
                 meta.capabilities = scanner.peek() == b'{';
                 scanner.skip()?;
             }
-            _ => scanner.skip()?,
+            META_CLIENT | META_LOG_LEVEL => scanner.skip()?,
+            _ => {
+                let span = scanner.value()?;
+                meta.others.push((key, span));
+            }
         }
         Ok(())
     })?;

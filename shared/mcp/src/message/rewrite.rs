@@ -21,8 +21,29 @@ impl<'a> Message<'a> {
         rewrite
     }
 
+    /// For the server that it goes to, whichever revision that speaks and this message was written in.
+    pub(crate) fn bridged(&'a self, rewrite: Rewrite<'a>, stateless: bool) -> Rewrite<'a> {
+        if stateless { self.with_meta(rewrite) } else { self.without_envelope(rewrite) }
+    }
+
+    /// A server that was met with a handshake refuses what says its version again (mcp 2.3 for Python does). The rest of
+    /// `_meta` stays.
+    fn without_envelope(&'a self, mut rewrite: Rewrite<'a>) -> Rewrite<'a> {
+        let meta = self.params.as_ref().and_then(|params| params.meta.as_ref());
+        if let Some(meta) = meta.filter(|meta| meta.version.is_some()) {
+            let members = meta.others.iter().map(|(key, span)| {
+                let value = &self.text[span.clone()];
+                // A string's JSON text can always be made.
+                format!("{}:{value}", serde_json::to_string(key).unwrap_or_default())
+            });
+            let members = members.collect::<Vec<_>>().join(",");
+            rewrite.edits.push((meta.span.clone(), Cow::Owned(format!("{{{members}}}"))));
+        }
+        rewrite
+    }
+
     /// For a server of the stateless revisions, which wants the version in every request: adds what is missing.
-    pub fn with_meta(&'a self, mut rewrite: Rewrite<'a>) -> Rewrite<'a> {
+    fn with_meta(&'a self, mut rewrite: Rewrite<'a>) -> Rewrite<'a> {
         let meta = self.params.as_ref().and_then(|p| p.meta.as_ref());
         if meta.is_some_and(|m| m.version.is_some() && m.capabilities) {
             return rewrite;

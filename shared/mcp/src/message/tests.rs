@@ -85,13 +85,34 @@ fn a_stateless_server_gets_the_version_in_every_request() {
     ] {
         let text = format!(r#"{{"jsonrpc":"2.0","id":1,"method":"x","params":{params}}}"#);
         let message = parse(&text).unwrap();
-        let line = sent(&message.with_meta(message.rewrite()), 1);
+        let line = sent(&message.bridged(message.rewrite(), true), 1);
         assert_eq!(line, format!("{{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"x\",\"params\":{expected}}}\n"));
     }
     let message = parse(r#"{"jsonrpc":"2.0","id":1,"method":"x"}"#).unwrap();
-    let line = sent(&message.with_meta(message.rewrite()), 1);
+    let line = sent(&message.bridged(message.rewrite(), true), 1);
     let read: Value = serde_json::from_str(&line).unwrap();
     assert_eq!(read["params"]["_meta"]["io.modelcontextprotocol/protocolVersion"], "2026-07-28");
+}
+
+#[test]
+fn a_server_of_sessions_gets_no_envelope_and_all_the_rest() {
+    let version = r#""io.modelcontextprotocol/protocolVersion":"2026-07-28""#;
+    let others =
+        r#""io.modelcontextprotocol/clientCapabilities":{"x":{}},"io.modelcontextprotocol/clientInfo":{"name":"c"}"#;
+    for (meta, expected) in [
+        (format!("{{{version}, {others}}}"), "{}".to_owned()),
+        (
+            format!(r#"{{"progressToken": 7,{version},"a/b":{{"c":[1.50]}},{others}}}"#),
+            r#"{"progressToken":7,"a/b":{"c":[1.50]}}"#.to_owned(),
+        ),
+        (r#"{ "progressToken" : 7 }"#.to_owned(), r#"{ "progressToken" : 7 }"#.to_owned()),
+    ] {
+        let text = format!(r#"{{"jsonrpc":"2.0","id":1,"method":"x","params":{{"_meta":{meta},"name":"a"}}}}"#);
+        let message = parse(&text).unwrap();
+        let line = sent(&message.bridged(message.rewrite_named("b"), false), 1);
+        let expected = format!(r#"{{"jsonrpc":"2.0","id":1,"method":"x","params":{{"_meta":{expected},"name":"b"}}}}"#);
+        assert_eq!(line, format!("{expected}\n"));
+    }
 }
 
 fn id() -> impl Strategy<Value = Value> {

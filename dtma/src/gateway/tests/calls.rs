@@ -1,0 +1,155 @@
+//! Calls: routed, bounded in time, recorded.
+
+use super::*;
+
+#[tokio::test]
+async fn a_call_reaches_the_server_that_its_name_says() {
+    let stage = Stage::new().await;
+    let token = stage.full();
+    assert_eq!(text_of(&stage.call(&token, "alpha__echo", json!({"text": "1"})).await), "alpha:1");
+    assert_eq!(text_of(&stage.call(&token, "beta__echo", json!({"text": "2"})).await), "beta:2");
+    let one = stage.ask("/mcp/beta", &token, "tools/call", json!({"name": "echo", "arguments": {"text": "3"}})).await;
+    assert_eq!(text_of(&one), "beta:3");
+    let seen = stage.seen.lock().unwrap().clone();
+    assert!(seen.iter().filter(|line| line.contains("tools/call")).all(|line| line.contains("\"name\":\"echo\"")));
+    // The servers were met with a handshake: what says another revision does not reach them.
+    assert!(!seen.iter().any(|line| line.contains("io.modelcontextprotocol/protocolVersion")));
+    // The token stays here.
+    assert!(!seen.iter().any(|line| line.contains(&token[..40])));
+}
+
+#[tokio::test]
+async fn a_server_without_a_grant_is_as_if_it_were_not_there() {
+    let stage = Stage::new().await;
+    let token = stage.token(&["alpha.echo"]);
+    let params = json!({"name": "echo", "arguments": {}});
+    let hidden = stage.ask("/mcp/beta", &token, "tools/call", params.clone()).await;
+    let absent = stage.ask("/mcp/gamma", &token, "tools/call", params.clone()).await;
+    assert_eq!((hidden.status, absent.status), (StatusCode::NOT_FOUND, StatusCode::NOT_FOUND));
+    assert_eq!(hidden.text, absent.text);
+    assert_eq!(stage.ask("/mcp/alpha", &token, "tools/call", params).await.status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn a_slow_call_holds_up_no_other_and_ends_at_its_time() {
+    let stage =
+        Arc::new(Stage::with(Settings { call_timeout: Duration::from_millis(400), ..Settings::default() }).await);
+    let token = stage.full();
+    let (caller, slow) = (stage.clone(), token.clone());
+    let slow = tokio::spawn(async move { caller.call(&slow, "alpha__slow", json!({"ms": 60_000})).await });
+    while stage.calls() == 0 {
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+    for _ in 0..20 {
+        assert_eq!(text_of(&stage.call(&token, "alpha__echo", json!({"text": "x"})).await), "alpha:x");
+    }
+    assert!(!slow.is_finished());
+    assert_eq!(slow.await.unwrap().error_code(), Some(-32603));
+    let (records, _) = stage.records.take(100);
+    assert_eq!(records.last().unwrap().outcome, Outcome::TimedOut);
+}
+
+#[tokio::test]
+async fn the_end_of_the_capability_ends_a_call_under_way() {
+    let stage = Stage::new().await;
+    let claims = stage.bearer().claims(vec![stage.grant("alpha", "slow")], now(), Some(now() + 2)).unwrap();
+    let token = stage.minter.mint(&claims).unwrap();
+    let started = std::time::Instant::now();
+    let reply = stage.call(&token, "alpha__slow", json!({"ms": 60_000})).await;
+    assert_eq!(reply.error_code(), Some(-32603));
+    assert!(started.elapsed() < Duration::from_secs(10));
+    assert_eq!(stage.records.take(1).0[0].outcome, Outcome::Expired);
+    assert_eq!(stage.call(&token, "alpha__slow", json!({"ms": 0})).await.status, StatusCode::UNAUTHORIZED);
+    while !stage.seen.lock().unwrap().iter().any(|line| line.contains("notifications/cancelled")) {
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+}
+
+#[tokio::test]
+async fn a_client_that_goes_away_cancels_its_call() {
+    let stage = Arc::new(Stage::new().await);
+    let (caller, token) = (stage.clone(), stage.full());
+    let call = tokio::spawn(async move { caller.call(&token, "alpha__slow", json!({"ms": 60_000})).await });
+    while stage.calls() == 0 {
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+    call.abort();
+    while !stage.seen.lock().unwrap().iter().any(|line| line.contains("notifications/cancelled")) {
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+    assert_eq!(stage.records.take(1).0[0].outcome, Outcome::Cancelled);
+}
+
+#[tokio::test]
+async fn a_server_that_is_gone_is_said_to_be_and_the_others_serve_on() {
+    let stage = Stage::new().await;
+    let token = stage.full();
+    stage.registry.get("alpha").unwrap().connection.close();
+    assert_eq!(stage.call(&token, "alpha__echo", json!({})).await.error_code(), Some(-32603));
+    assert_eq!(text_of(&stage.call(&token, "beta__echo", json!({"text": "x"})).await), "beta:x");
+}
+
+#[tokio::test]
+async fn every_call_is_recorded_without_its_arguments() {
+    let stage = Stage::new().await;
+    let token = stage.token(&["alpha.echo", "alpha.fail"]);
+    stage.call(&token, "alpha__echo", json!({"text": "private"})).await;
+    stage.call(&token, "alpha__fail", json!({})).await;
+    stage.call(&token, "beta__echo", json!({})).await;
+    let (records, lost) = stage.records.take(10);
+    assert_eq!(lost, 0);
+    let told: Vec<_> = records.iter().map(|r| (&*r.server, &*r.tool, r.outcome)).collect();
+    assert_eq!(
+        told,
+        [("alpha", "echo", Outcome::Answered), ("alpha", "fail", Outcome::Failed), ("beta", "echo", Outcome::Refused),]
+    );
+    assert!(records.iter().all(|record| record.agent == stage.agent));
+    let written = serde_json::to_string(&records).unwrap();
+    assert!(!written.contains("private"));
+    // SHA-256 of {"text":"private"}.
+    let digest = ring::digest::digest(&ring::digest::SHA256, br#"{"text":"private"}"#);
+    assert_eq!(records[0].arguments, digest.as_ref());
+}
+
+#[tokio::test]
+async fn what_a_server_has_besides_tools_is_for_those_who_may_do_everything_there() {
+    let stage = Stage::new().await;
+    let params = json!({"uri": "file:///x"});
+    let full = stage.full();
+    let reply = stage.ask("/mcp/alpha", &full, "resources/read", params.clone()).await;
+    assert_eq!(reply.json()["result"]["contents"][0]["uri"], "file:///x");
+    let about = stage.ask("/mcp/alpha", &full, "server/discover", json!({})).await.json();
+    assert_eq!(about["result"]["capabilities"], json!({"tools": {"listChanged": true}, "resources": {}}));
+    assert_eq!(about["result"]["instructions"], "be kind");
+    // What the server does not know keeps its error, with the status that goes with it.
+    let reply = stage.ask("/mcp/alpha", &full, "prompts/list", json!({})).await;
+    assert_eq!((reply.status, reply.error_code()), (StatusCode::NOT_FOUND, Some(-32601)));
+
+    let some = stage.token(&["alpha.echo"]);
+    let reply = stage.ask("/mcp/alpha", &some, "resources/read", params.clone()).await;
+    assert_eq!(reply.error_code(), Some(-32602));
+    let mut narrow: Vec<GrantedTool> =
+        ["echo", "slow", "leak", "fail"].iter().map(|tool| stage.grant("alpha", tool)).collect();
+    narrow[0].args = Some(json!({"type": "object"}));
+    let narrow = stage.token_of(narrow);
+    assert_eq!(stage.ask("/mcp/alpha", &narrow, "resources/read", params).await.error_code(), Some(-32602));
+    assert_eq!(stage.seen.lock().unwrap().iter().filter(|line| line.contains("resources/read")).count(), 1);
+}
+
+#[tokio::test]
+async fn asking_for_more_is_noted_and_grants_nothing() {
+    let stage = Stage::new().await;
+    let token = stage.token(&["alpha.echo"]);
+    let wish = json!({"need": "read mail", "tools": ["mail.read"], "reason": "the user asked"});
+    let reply = stage.call(&token, "need_more_tools", wish).await;
+    assert!(text_of(&reply).contains("Nothing has been granted"), "{}", reply.text);
+    let requests = stage.requests.take();
+    assert_eq!((requests.len(), &*requests[0].need, requests[0].agent), (1, "read mail", stage.agent));
+    for bad in [json!({}), json!({"need": " "}), json!({"need": "x".repeat(501)}), json!({"need": "x", "more": 1})] {
+        assert_eq!(stage.call(&token, "need_more_tools", bad).await.error_code(), Some(-32602));
+    }
+    let calls = (0..210).map(|_| stage.call(&token, "need_more_tools", json!({"need": "x"})));
+    let replies = futures::future::join_all(calls).await;
+    assert_eq!(replies.iter().filter(|reply| reply.json()["result"]["isError"] == true).count(), 10);
+    assert_eq!(stage.requests.take().len(), 200);
+}

@@ -1,0 +1,55 @@
+//! A secret that a server was given does not come back.
+
+use super::*;
+
+#[tokio::test]
+async fn known_secrets_are_removed_from_results_in_every_spelling() {
+    let stage = Stage::new().await;
+    let reply = stage.call(&stage.full(), "alpha__leak", json!({})).await;
+    assert_eq!(text_of(&reply), "[redacted]");
+    assert_eq!(reply.json()["result"]["content"][1]["text"], r#"{"inner":"[redacted]"}"#);
+    for part in ["s3cret", "with quote", "värde"] {
+        assert!(!reply.text.contains(part), "{}", reply.text);
+    }
+    // Nothing else is touched.
+    let reply = stage.call(&stage.full(), "alpha__echo", json!({"text": "harmless"})).await;
+    assert_eq!(text_of(&reply), "alpha:harmless");
+}
+
+#[tokio::test]
+async fn one_servers_secret_does_not_leave_by_another() {
+    let stage = Stage::new().await;
+    let alpha = stage.registry.get("alpha").unwrap();
+    let tools = alpha.connection.tools().await.unwrap();
+    let entry = ServerEntry { id: alpha.id, connection: alpha.connection.clone(), tools, secrets: Arc::default() };
+    stage.registry.insert("alpha", entry);
+    let reply = stage.call(&stage.full(), "alpha__leak", json!({})).await;
+    assert_eq!(text_of(&reply), "[redacted]");
+    stage.registry.remove("beta");
+    let reply = stage.call(&stage.full(), "alpha__leak", json!({})).await;
+    assert_eq!(text_of(&reply), SECRET);
+}
+
+#[tokio::test]
+async fn an_answer_that_cleaning_would_break_is_withheld() {
+    let stage = Stage::new().await;
+    let connection = stage.registry.get("beta").unwrap().connection.clone();
+    let tools = connection.tools().await.unwrap();
+    // A key of the answer itself.
+    let secrets = Arc::new(vec![Secret::new("jsonrpc".into())]);
+    stage.registry.insert("beta", ServerEntry { id: ServerId::new(), connection, tools, secrets });
+    let reply = stage.call(&stage.full(), "beta__echo", json!({})).await;
+    assert_eq!(reply.error_code(), Some(-32603));
+}
+
+#[tokio::test]
+async fn lines_of_logs_are_scrubbed_too() {
+    let stage = Stage::new().await;
+    assert_eq!(stage.registry.scrub(&format!("token={SECRET}!")), "token=[redacted]!");
+    let base64 = {
+        use base64::Engine;
+        base64::prelude::BASE64_STANDARD.encode(SECRET)
+    };
+    assert_eq!(stage.registry.scrub(&format!("Basic {base64}")), "Basic [redacted]");
+    assert_eq!(stage.registry.scrub("nothing here"), "nothing here");
+}
