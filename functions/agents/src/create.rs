@@ -1,8 +1,6 @@
 //! `POST /api/agents/create`.
 
 mod describe;
-#[cfg(test)]
-mod tests;
 
 use crate::{State, config, config::Parsed, entries::Entries};
 use axum::{Json, extract::State as From};
@@ -70,7 +68,8 @@ fn read(request: &AgentCreate) -> Result<Vec<Named>, Error> {
 
 fn check(server: &mut Named) -> Result<(), Error> {
     let Parsed { source, args, env, secrets, .. } = &server.parsed;
-    let fitted = domain::desired::fit(source, args, env, secrets, &[]).map_err(|unfit| refused(&server.name, &unfit))?;
+    let fitted =
+        domain::desired::fit(source, args, env, secrets, &[]).map_err(|unfit| refused(&server.name, &unfit))?;
     server.parsed.source = fitted;
     Ok(())
 }
