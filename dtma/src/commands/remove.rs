@@ -52,6 +52,10 @@ async fn stop(engine: &Engine, toolbox: ToolboxId) -> anyhow::Result<usize> {
         engine.remove(&container.id).await
     });
     try_join_all(stopping).await?;
+    // What a daemon was installing when it ended.
+    for id in engine.leftovers(toolbox).await? {
+        engine.remove(&id).await?;
+    }
     Ok(containers.len())
 }
 

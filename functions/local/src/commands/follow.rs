@@ -10,7 +10,7 @@ use crate::{
 use protocol::{
     ids::{ServerId, ToolboxId},
     server::{ServerState, ServerStatus},
-    toolbox::Server,
+    toolbox::{Server, Toolbox},
 };
 use std::time::{Duration, Instant};
 
@@ -54,7 +54,7 @@ pub(super) async fn named(client: &Client, home: &Home, name: &str) -> Result<Se
 pub(super) async fn until_settled(client: &Client, toolbox: ToolboxId, names: &[String]) -> Result<bool, Trouble> {
     let mut waiting: Vec<(String, Step, Option<String>)> =
         names.iter().map(|name| (name.clone(), Step::start(name.clone()), None)).collect();
-    let (started, mut good) = (Instant::now(), true);
+    let (started, mut good, mut troubled) = (Instant::now(), true, None);
     while !waiting.is_empty() {
         let now = servers(client, toolbox).await?;
         let mut left = Vec::new();
@@ -87,6 +87,7 @@ pub(super) async fn until_settled(client: &Client, toolbox: ToolboxId, names: &[
         if waiting.is_empty() {
             break;
         }
+        blocked(client, toolbox, &mut troubled).await?;
         if started.elapsed() > PATIENCE {
             return Err(Trouble::new(
                 "The servers are not ready after ten minutes.",
@@ -96,6 +97,23 @@ pub(super) async fn until_settled(client: &Client, toolbox: ToolboxId, names: &[
         tokio::time::sleep(GLANCE).await;
     }
     Ok(good)
+}
+
+/// Gives up when the machine itself has been in trouble for some seconds: then no server can get ready.
+async fn blocked(client: &Client, toolbox: ToolboxId, since: &mut Option<Instant>) -> Result<(), Trouble> {
+    let now: Toolbox = client.get(&format!("/api/toolboxes/{toolbox}")).await?;
+    let Some(trouble) = now.trouble else {
+        *since = None;
+        return Ok(());
+    };
+    if since.get_or_insert_with(Instant::now).elapsed() < Duration::from_secs(5) {
+        return Ok(());
+    }
+    Err(Trouble::new(
+        "The toolbox cannot run servers at the moment; it goes on by itself when it can.",
+        "Run `agentopia doctor`: it names the command that mends it.",
+    )
+    .because(super::line(&trouble)))
 }
 
 fn tools(status: &ServerStatus) -> String {

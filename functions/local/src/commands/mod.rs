@@ -28,7 +28,7 @@ pub async fn run(cli: Cli) -> Result<ExitCode, Trouble> {
     let home = Home::locate(cli.home)?;
     let json = cli.json;
     let done = match cli.command {
-        Command::Up(options) => up::run(&home, &options, json).await,
+        Command::Up(options) => return up::run(&home, &options, json).await,
         Command::Down => down::run(&home).await,
         Command::Status => return status::run(&home, json).await,
         Command::Doctor => return doctor::run(&home, json).await,

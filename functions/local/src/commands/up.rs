@@ -5,10 +5,10 @@ use crate::{
     up::{self, Started},
 };
 use serde_json::json;
-use std::{fs, os::unix::fs::OpenOptionsExt, time::Duration};
+use std::{fs, os::unix::fs::OpenOptionsExt, process::ExitCode, time::Duration};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-pub(super) async fn run(home: &Home, options: &Up, json: bool) -> Result<(), Trouble> {
+pub(super) async fn run(home: &Home, options: &Up, json: bool) -> Result<ExitCode, Trouble> {
     home.prepare()?;
     if options.detached {
         // A session of its own: neither Ctrl-C nor the end of the terminal that it came from is meant for it. It may lead
@@ -18,12 +18,16 @@ pub(super) async fn run(home: &Home, options: &Up, json: bool) -> Result<(), Tro
     if let Some(instance) = already(home).await? {
         eprintln!("Agentopia is already up.");
         say(home, &instance, json);
-        return Ok(());
+        return Ok(ExitCode::SUCCESS);
     }
     if options.detach {
-        let instance = up::detach::start(home, options.port).await?;
-        say(home, &instance, json);
-        return Ok(());
+        return Ok(match up::detach::start(home, options.port).await? {
+            Some(instance) => {
+                say(home, &instance, json);
+                ExitCode::SUCCESS
+            }
+            None => ExitCode::FAILURE,
+        });
     }
     let Some(lock) = Lock::take(home)? else {
         return Err(Trouble::new("Another `agentopia up` starts at this moment.", "Wait for it: agentopia status"));
@@ -51,7 +55,7 @@ pub(super) async fn run(home: &Home, options: &Up, json: bool) -> Result<(), Tro
     eprintln!();
     started.stop(home).await;
     drop(lock);
-    outcome
+    outcome.map(|()| ExitCode::SUCCESS)
 }
 
 /// The instance that runs, also when it is still starting: then once it has started.

@@ -10,7 +10,7 @@ use crate::{
     home::{Home, keys::Keys},
     trouble::Trouble,
 };
-use axum::serve::ListenerExt;
+use axum::{Router, serve::ListenerExt};
 use capability::Minter;
 use database::Database;
 use edge::{Clock, Context};
@@ -45,14 +45,19 @@ pub fn accounts(database: &Database, keys: &Keys, url: &str) -> Result<Accounts,
     Accounts::new(database.clone(), signer, Clock::system()).map_err(|error| bad_key(&error))
 }
 
-/// Serves on `listener`; returns at once.
-pub async fn start(parts: Parts<'_>, listener: TcpListener) -> Result<Server, Trouble> {
+/// All functions behind one edge, and what they share.
+pub async fn app(parts: &Parts<'_>) -> Result<(Router, Context), Trouble> {
     let minter = Minter::from_pkcs8(KID, &parts.keys.capability).map_err(|error| bad_key(&error))?;
     let ephemeral = Ephemeral::postgres(parts.database.clone());
     let context =
         Context::new(parts.database.clone(), parts.accounts.verifier(), ephemeral).with_operators([parts.owner]);
-    let router = routes::router(&parts, &context, Arc::new(minter)).await?;
+    let router = routes::router(parts, &context, Arc::new(minter)).await?;
+    Ok((router, context))
+}
 
+/// Serves on `listener`; returns at once.
+pub async fn start(parts: Parts<'_>, listener: TcpListener) -> Result<Server, Trouble> {
+    let (router, context) = app(&parts).await?;
     let (stop, stopped) = watch::channel(false);
     let mut asked = stopped.clone();
     let asked = async move {

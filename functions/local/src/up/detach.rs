@@ -13,8 +13,8 @@ use std::{
     time::Duration,
 };
 
-/// Starts it and returns once it is healthy.
-pub async fn start(home: &Home, port: Option<u16>) -> Result<Instance, Trouble> {
+/// Starts it and returns once it is healthy; `None` when it failed, which was shown.
+pub async fn start(home: &Home, port: Option<u16>) -> Result<Option<Instance>, Trouble> {
     let path = home.logs().join("up.log");
     let open = OpenOptions::new().create(true).write(true).truncate(true).mode(0o600).open(&path);
     let log = open.map_err(trouble::file("Opening", &path))?;
@@ -35,18 +35,20 @@ pub async fn start(home: &Home, port: Option<u16>) -> Result<Instance, Trouble> 
         show(&mut shown);
         if let Some(status) = child.try_wait().ok().flatten() {
             show(&mut shown);
-            return Err(Trouble::new(
-                format!("Agentopia did not start ({status})."),
-                "Do what stands above, then start again.",
-            )
-            .because(tail(home, "up.log").lines().last().unwrap_or_default().trim().to_owned()));
+            // It said why itself, unless it was ended from outside.
+            let log = tail(home, "up.log");
+            if log.lines().any(|line| line.starts_with("error: ")) {
+                return Ok(None);
+            }
+            let next = format!("Look at {}.", home.logs().join("agentopia.log").display());
+            return Err(Trouble::new(format!("Agentopia did not start ({status})."), next));
         }
         if let Some(instance) = Instance::running(home)?
             && instance.ready
             && instance.process.pid.unsigned_abs() == child.id()
         {
             show(&mut shown);
-            return Ok(instance);
+            return Ok(Some(instance));
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
     }

@@ -57,7 +57,15 @@ pub async fn start(home: &Home, port: Option<u16>, started: &mut Started) -> Res
 
     serve(home, listener, &config, &keys, door, started).await?;
     let toolbox = toolbox::prepare(home, &mut config, &gateway).await?;
-    started.toolbox = Some(Step::run("toolbox", toolbox.run()).await?);
+    let step = Step::start("toolbox");
+    started.toolbox = Some(toolbox.run().await?);
+    match toolbox::trouble(home, &config).await {
+        None => step.done(),
+        Some(trouble) => {
+            step.failed();
+            eprintln!("\n  The toolbox cannot run servers yet: {trouble}\n  next: agentopia doctor");
+        }
+    }
 
     instance.ready = true;
     instance.save(home)?;

@@ -186,6 +186,20 @@ impl Running {
     }
 }
 
+/// What the toolbox says is wrong with the machine, once it has checked in; Docker, as a rule.
+pub async fn trouble(home: &Home, config: &Config) -> Option<String> {
+    let client = Client::to(home, &config.url()).await.ok()?;
+    let path = format!("/api/toolboxes/{}", config.toolbox_id?);
+    for _ in 0..60 {
+        let toolbox: Toolbox = client.get(&path).await.ok()?;
+        if toolbox.trouble.is_some() || toolbox.state == "online" {
+            return toolbox.trouble;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    Some("it does not check in".to_owned())
+}
+
 /// Stops a daemon of this home that nobody looks after. The caller has the home's lock.
 pub async fn stop_orphan(home: &Home) -> Result<(), Trouble> {
     let path = home.run().join("dtma.json");
