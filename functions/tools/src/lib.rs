@@ -1,0 +1,54 @@
+#![doc = include_str!("../README.md")]
+
+mod capabilities;
+mod catalog;
+mod grants;
+
+use ::catalog::{Selector, import::Importer};
+use axum::{Router, extract::FromRef};
+use capability::Minter;
+use edge::{Context, Route, Wake};
+use std::sync::Arc;
+
+/// What the handlers share.
+#[derive(Clone)]
+pub struct State {
+    edge: Context,
+    selector: Selector,
+    importer: Importer,
+    minter: Arc<Minter>,
+    wake: Wake,
+}
+
+impl State {
+    /// For the embedded default: the toolbox is on this machine.
+    pub fn local(edge: Context, selector: Selector, importer: Importer, minter: Arc<Minter>) -> Self {
+        Self { edge, selector, importer, wake: Wake::local(minter.clone()), minter }
+    }
+
+    /// For hosted functions: toolboxes have public addresses.
+    pub fn hosted(edge: Context, selector: Selector, importer: Importer, minter: Arc<Minter>) -> Self {
+        Self { edge, selector, importer, wake: Wake::hosted(minter.clone()), minter }
+    }
+}
+
+impl FromRef<State> for Context {
+    fn from_ref(state: &State) -> Self {
+        state.edge.clone()
+    }
+}
+
+pub const ROUTES: &[Route] = &[
+    catalog::SEARCH,
+    catalog::SERVER,
+    catalog::IMPORT,
+    catalog::PROGRESS,
+    grants::LIST,
+    grants::CREATE,
+    grants::DELETE,
+    capabilities::CREATE,
+];
+
+pub fn router(state: State) -> Router {
+    catalog::router().merge(grants::router()).merge(capabilities::router()).with_state(state)
+}

@@ -1,7 +1,10 @@
 #![doc = include_str!("../README.md")]
 
+mod check;
 mod error;
+pub mod import;
 pub mod indexer;
+pub mod registry;
 mod selector;
 mod unfit;
 
