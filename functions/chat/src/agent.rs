@@ -5,7 +5,7 @@ use crate::{
     events::{Event, Reporter},
     runner::Begun,
     session::Session,
-    turn::said,
+    turn::{readable, said},
 };
 use database::{
     Caller,
@@ -62,7 +62,7 @@ impl AgentTurn {
                 (id, held.version, held.state, history(&read))
             }
         };
-        let message = redact(&request.message, &[]);
+        let message = redact(&readable(&request.message), &[]);
         // The session of a first turn is written at its end, so the run cannot name it yet.
         let run =
             state.runner.begin(state, caller.clone(), agent, request.session_id, history, message.clone()).await?;

@@ -47,14 +47,15 @@ impl Runner {
         if message.trim().is_empty() {
             return Err(Error::invalid("The message is empty.", "Say what the agent should do."));
         }
-        let wanted = CapabilityRequest { agent_id: Some(agent), toolbox_id: None, run_id: None };
+        let id = RunId::new();
+        let wanted = CapabilityRequest { agent_id: Some(agent), toolbox_id: None, run_id: Some(id) };
         let issued = database.capability_issue(&caller, &wanted).await?;
-        let begun = database.run_create(&caller, RunId::new(), agent, session, &message).await?;
+        let begun = database.run_create(&caller, id, agent, session, &message).await?;
         let bearer = Bearer {
             toolbox: issued.toolbox_id,
             owner: issued.owner,
             agent: issued.agent_id,
-            run: Some(begun.run.id),
+            run: Some(id),
             epoch: issued.epoch,
         };
         let claims = bearer.claims(issued.tools, issued.now, Some(issued.expires_at)).map_err(Error::internal)?;

@@ -1,6 +1,6 @@
 //! Runs of agents without a conversation, and every run's journal.
 
-use crate::{State, routes::detached};
+use crate::{State, routes::detached, turn::readable};
 use axum::{
     Json,
     extract::State as From,
@@ -37,7 +37,7 @@ pub(crate) async fn create(
     if request.message.len() > 8 * 1024 {
         return Err(Error::invalid("The message is longer than 8 KiB.", "Say it in fewer words."));
     }
-    let message = domain::credentials::redact(&request.message, &[]);
+    let message = domain::credentials::redact(&readable(&request.message), &[]);
     let begun = state.runner.begin(&state, caller.clone(), agent, None, Vec::new(), message).await?;
     let row = begun.row.clone();
     if state.background {

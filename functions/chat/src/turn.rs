@@ -89,7 +89,7 @@ impl Turn {
     /// Does the whole turn. `request` loses its secrets on the way.
     pub(crate) async fn run(mut self, request: ChatRequest) -> Result<ChatReply, Error> {
         let ChatRequest { message, mut credentials, files, .. } = request;
-        let message = self.take_from_message(&message, &mut credentials);
+        let message = self.take_from_message(&readable(&message), &mut credentials);
         let gave = !credentials.is_empty() || !files.is_empty();
         let report = self.report.clone();
         let unused = if gave { report.step("credentials", self.keep(&credentials, &files)).await? } else { Vec::new() };
@@ -179,9 +179,14 @@ impl Turn {
     }
 }
 
+/// Without controls, which no sentence needs and the database does not keep.
+pub(crate) fn readable(message: &str) -> String {
+    message.chars().filter(|c| !c.is_control() || matches!(c, '\n' | '\t')).collect()
+}
+
 /// What both sides said, as it is remembered.
 pub(crate) fn said(message: &str, reply: &str) -> Vec<Message> {
-    let bounded = |text: &str| text.chars().filter(|c| *c != '\0').take(REMEMBERED_MAX).collect::<String>();
+    let bounded = |text: &str| text.chars().take(REMEMBERED_MAX).collect::<String>();
     vec![
         Message { role: "user".to_owned(), content: bounded(message) },
         Message { role: "assistant".to_owned(), content: bounded(reply) },

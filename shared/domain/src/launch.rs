@@ -87,6 +87,11 @@ impl Launch {
     }
 }
 
+/// True for a variable that a server may have: a plain name that means nothing to what starts the server.
+pub fn is_variable(name: &str) -> bool {
+    check::variable_name(name)
+}
+
 fn kind_rank(registry_type: &str) -> u8 {
     match registry_type {
         "npm" | "pypi" => 0,

@@ -52,7 +52,7 @@ pub struct Rules {
 
 impl Default for Rules {
     fn default() -> Self {
-        Self { threshold: 0.3, sharing: 0.08, present: BTreeMap::new(), taken: BTreeSet::new() }
+        Self { threshold: crate::rank::ANSWERED, sharing: 0.08, present: BTreeMap::new(), taken: BTreeSet::new() }
     }
 }
 

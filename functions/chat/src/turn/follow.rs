@@ -11,10 +11,7 @@ use domain::{
     },
 };
 use edge::Error;
-use protocol::{
-    catalog::ServerJson,
-    plan::{Alternative, Capability},
-};
+use protocol::plan::{Alternative, Capability};
 use std::collections::BTreeMap;
 
 impl Turn {
@@ -110,7 +107,7 @@ impl Turn {
             return Ok(Outcome::Say(reply::no_such_alternative(wanted, &plan)));
         };
         let need = plan.capabilities[nth].need.clone();
-        let server = self.entry(&alternative.name).await?;
+        let server = self.state.edge.database.catalog_server_get(&self.caller, &alternative.name).await?;
         let candidate = Candidate { server, confidence: alternative.confidence, why: "You asked for it.".to_owned() };
         // Asked for by name, so it need not be sure enough; all other rules hold.
         let rules = plan::Rules { threshold: 0.0, ..self.rules() };
@@ -132,11 +129,6 @@ impl Turn {
         }
         self.give_unique_names();
         Ok(self.settle())
-    }
-
-    async fn entry(&self, name: &str) -> Result<ServerJson, Error> {
-        let arguments = serde_json::json!({ "name": name });
-        Ok(self.state.edge.database.call(&self.caller, "catalog_server_get", &arguments).await?)
     }
 
     /// Two servers of one plan are never called the same.
