@@ -1,14 +1,20 @@
 //! SQL of ours, run as an administrator: bootstrap, templates, tests. Never anything from outside.
 
 use super::Error;
+use std::time::Duration;
 use tokio_postgres::{Client, NoTls, SimpleQueryMessage, error::ErrorPosition};
+
+/// For a connection, from the first packet to being ready.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// An administrator's connection.
 pub struct Admin(Client);
 
 impl Admin {
     pub async fn connect(url: &str) -> Result<Self, Error> {
-        let (client, connection) = tokio_postgres::connect(url, NoTls).await.map_err(Error::Connection)?;
+        // Whatever listens there may not be Postgres, and then never answers.
+        let connecting = tokio::time::timeout(PATIENCE, tokio_postgres::connect(url, NoTls)).await;
+        let (client, connection) = connecting.map_err(|_| Error::Silence(PATIENCE))?.map_err(Error::Connection)?;
         tokio::spawn(async move {
             if let Err(error) = connection.await {
                 tracing::warn!(%error, "administrator's connection ended");

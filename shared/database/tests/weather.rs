@@ -1,0 +1,97 @@
+//! The direct door when the way to Postgres breaks and mends.
+
+use database::{Caller, Database, Error, Options};
+use serde_json::{Value, json};
+use std::time::{Duration, Instant};
+use testkit::{TestDatabase, chaos::Proxy};
+
+const GET: &str = "ephemeral_get";
+
+async fn through_a_proxy(db: &TestDatabase) -> (Proxy, Database) {
+    let url = db.url.rsplit_once('@').expect("a user stands before the host").1;
+    let service = url.split('/').next().expect("a host").parse().expect("an address and a port");
+    let proxy = Proxy::start(service).await.expect("a free port");
+    let url = db.url.replace(&format!("{service}"), &proxy.address().to_string());
+    let options = Options {
+        connect_timeout: Duration::from_millis(400),
+        call_timeout: Duration::from_millis(400),
+        ..Options::default()
+    };
+    (proxy, Database::direct(&url, &options).expect("the URL is well-formed"))
+}
+
+async fn get(database: &Database) -> Result<Value, Error> {
+    database.call(&Caller::service(), GET, &json!({"scope": "weather", "key": "k"})).await
+}
+
+#[tokio::test]
+async fn a_broken_connection_is_unavailable_and_mends_by_itself() {
+    let db = testkit::database().await;
+    let (proxy, database) = through_a_proxy(&db).await;
+    get(&database).await.expect("it works");
+    proxy.break_connections();
+    for _ in 0..3 {
+        assert!(matches!(get(&database).await, Err(Error::Unavailable(_))));
+    }
+    proxy.mend();
+    // A connection that broke while nobody looked is noticed by the next call at the latest.
+    let mended = async { while get(&database).await.is_err() {} };
+    tokio::time::timeout(Duration::from_secs(5), mended).await.expect("it works again");
+}
+
+#[tokio::test]
+async fn silence_ends_at_the_time_limit() {
+    let db = testkit::database().await;
+    let (proxy, database) = through_a_proxy(&db).await;
+    get(&database).await.expect("it works");
+    proxy.go_silent();
+    for _ in 0..2 {
+        let started = Instant::now();
+        assert!(matches!(get(&database).await, Err(Error::Unavailable(_))));
+        assert!(started.elapsed() < Duration::from_secs(3), "{:?}", started.elapsed());
+    }
+    proxy.mend();
+    let mended = async { while get(&database).await.is_err() {} };
+    tokio::time::timeout(Duration::from_secs(5), mended).await.expect("it works again");
+}
+
+#[tokio::test]
+async fn a_call_that_takes_too_long_does_not_hold_up_the_next() {
+    let db = testkit::database().await;
+    db.run(
+        "create function api.probe_sleep(jsonb) returns jsonb language sql security definer set search_path = ''
+           as $$ select to_jsonb(pg_sleep(($1 ->> 'seconds')::float8)::text) $$;
+         grant execute on function api.probe_sleep(jsonb) to service; call gate.adopt();",
+    )
+    .await;
+    let options = Options { pool_size: 1, call_timeout: Duration::from_millis(200), ..Options::default() };
+    let database = Database::direct(&db.url, &options).expect("the URL is well-formed");
+    let slow = database.call::<Value>(&Caller::service(), "probe_sleep", &json!({"seconds": 30})).await;
+    assert!(matches!(slow, Err(Error::Unavailable(_))), "{slow:?}");
+    get(&database).await.expect("the only connection is another one");
+    let quick = database.call::<Value>(&Caller::service(), "probe_sleep", &json!({"seconds": 0})).await;
+    quick.expect("it is the sleep that was too long");
+}
+
+#[tokio::test]
+async fn a_full_pool_is_unavailable_not_a_wait_without_end() {
+    let db = testkit::database().await;
+    let options = Options { pool_size: 1, connect_timeout: Duration::from_millis(100), ..Options::default() };
+    let database = Database::direct(&db.url, &options).expect("the URL is well-formed");
+    db.run(
+        "create function api.probe_sleep(jsonb) returns jsonb language sql security definer set search_path = ''
+           as $$ select to_jsonb(pg_sleep(($1 ->> 'seconds')::float8)::text) $$;
+         grant execute on function api.probe_sleep(jsonb) to service; call gate.adopt();",
+    )
+    .await;
+    get(&database).await.expect("it works");
+    let holder = database.clone();
+    let holding =
+        tokio::spawn(
+            async move { holder.call::<Value>(&Caller::service(), "probe_sleep", &json!({"seconds": 1})).await },
+        );
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    assert!(matches!(get(&database).await, Err(Error::Unavailable(_))));
+    holding.await.expect("no panic").expect("the holder is served");
+    get(&database).await.expect("it works again");
+}
