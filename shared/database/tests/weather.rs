@@ -95,3 +95,17 @@ async fn a_full_pool_is_unavailable_not_a_wait_without_end() {
     holding.await.expect("no panic").expect("the holder is served");
     get(&database).await.expect("it works again");
 }
+
+/// `0.0.0.0` reaches this machine and is not loopback: a server elsewhere, that offers no TLS.
+#[tokio::test]
+async fn a_server_elsewhere_is_not_spoken_to_without_tls() {
+    let db = testkit::database().await;
+    assert!(db.url.contains("@127.0.0.1:"));
+    let elsewhere = db.url.replace("@127.0.0.1:", "@0.0.0.0:");
+    for url in [elsewhere.clone(), format!("{elsewhere}?sslmode=disable"), format!("{elsewhere}?sslmode=prefer")] {
+        let database = Database::direct(&url, &Options::default()).expect("the URL is well-formed");
+        assert!(matches!(get(&database).await, Err(Error::Unavailable(_))), "{url}");
+    }
+    let here = Database::direct(&db.url, &Options::default()).expect("the URL is well-formed");
+    get(&here).await.expect("on this machine it may be plain");
+}
