@@ -237,17 +237,26 @@ begin
 end
 $$;
 
+create function app.run_event_json(event app.run_event) returns jsonb
+language sql stable set search_path = '' as $$
+  select event.data || jsonb_build_object('sequence', event.sequence, 'type', event.kind, 'at', event.at)
+$$;
+
+-- The run, and its journal without the pieces of text that streamed.
 create function api.run_get(jsonb) returns jsonb
 language sql stable security definer set search_path = '' as $$
-  select app.run_json(app.run_find(($1->>'id')::uuid))
+  select app.run_json(r) || jsonb_build_object('events', coalesce((
+      select jsonb_agg(app.run_event_json(e) order by e.sequence)
+      from (select * from app.run_event e where e.run_id = r.id and e.kind <> 'model.delta'
+        order by e.sequence limit 1000) e), '[]'))
+    from app.run_find(($1->>'id')::uuid) r
 $$;
 
 -- The events after a sequence number, 500 at most, and the run as it is now.
 create function api.run_event_list(jsonb) returns jsonb
 language sql stable security definer set search_path = '' as $$
   select jsonb_build_object('run', app.run_json(r), 'events', coalesce((
-      select jsonb_agg(jsonb_build_object('sequence', e.sequence, 'kind', e.kind, 'data', e.data, 'at', e.at)
-        order by e.sequence)
+      select jsonb_agg(app.run_event_json(e) order by e.sequence)
       from (select * from app.run_event e where e.run_id = r.id and e.sequence > coalesce(($1->>'after')::bigint, 0)
         order by e.sequence limit 500) e), '[]'))
     from app.run_find(($1->>'id')::uuid) r

@@ -15,7 +15,7 @@ use futures::stream;
 use http::{HeaderMap, StatusCode};
 use protocol::{
     ids::{AgentId, RunId},
-    run::{Run, RunCreate, RunState},
+    run::{Run, RunCreate, RunReply, RunState},
 };
 use std::{collections::VecDeque, convert::Infallible, time::Duration};
 use tokio::time::Instant;
@@ -49,10 +49,10 @@ pub(crate) async fn create(
         return Ok((StatusCode::ACCEPTED, Json(row)));
     }
     begun.drive(&|_| {}).await.map_err(Error::internal)?;
-    Ok((StatusCode::OK, Json(state.edge.database.run_get(&caller, row.id).await?)))
+    Ok((StatusCode::OK, Json(state.edge.database.run_get(&caller, row.id).await?.run)))
 }
 
-pub(crate) async fn get(user: User, Path(id): Path<RunId>, From(state): From<State>) -> Result<Json<Run>, Error> {
+pub(crate) async fn get(user: User, Path(id): Path<RunId>, From(state): From<State>) -> Result<Json<RunReply>, Error> {
     Ok(Json(state.edge.database.run_get(&user.caller(), id).await?))
 }
 

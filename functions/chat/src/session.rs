@@ -8,7 +8,7 @@ use protocol::{
     Timestamp,
     catalog::ServerJson,
     chat::{ChatStatus, RequiredCredential},
-    ids::{AgentId, SessionId, ToolboxId},
+    ids::{AgentId, SessionId},
     plan::{Choice, Plan},
 };
 use serde::{Deserialize, Serialize};
@@ -32,8 +32,9 @@ pub(crate) struct Session {
     pub(crate) missing: Vec<RequiredCredential>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) agent_id: Option<AgentId>,
+    /// The agent in whose place the next one comes: the same plan, with more variables.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) toolbox_id: Option<ToolboxId>,
+    pub(crate) replaces: Option<AgentId>,
 }
 
 impl Session {
@@ -56,6 +57,11 @@ impl Session {
     /// A plan whose agent was not made yet.
     pub(crate) fn waits(&self) -> bool {
         self.plan.is_some() && self.agent_id.is_none()
+    }
+
+    /// The plan waits once more: its agent will be made anew.
+    pub(crate) fn reopen(&mut self) {
+        self.replaces = self.agent_id.take().or(self.replaces);
     }
 
     /// The chosen servers, each once, in the plan's order.

@@ -37,6 +37,8 @@ pub(crate) struct Turn {
     stored: BTreeMap<String, BTreeSet<String>>,
     /// Toolboxes with a server that starts again with a new value.
     restarted: Vec<Reachable>,
+    /// A chosen server has a variable that it had not before.
+    extended: bool,
 }
 
 /// How a turn ends.
@@ -83,6 +85,7 @@ impl Turn {
             present: opened.servers,
             stored,
             restarted: Vec::new(),
+            extended: false,
         })
     }
 

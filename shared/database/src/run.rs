@@ -3,7 +3,7 @@
 use crate::{Caller, Database, Error};
 use protocol::{
     ids::*,
-    run::{Event, Run},
+    run::{Event, Run, RunReply},
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -73,7 +73,7 @@ impl Database {
         self.call(caller, "run_append", &arguments).await
     }
 
-    pub async fn run_get(&self, caller: &Caller, id: RunId) -> Result<Run, Error> {
+    pub async fn run_get(&self, caller: &Caller, id: RunId) -> Result<RunReply, Error> {
         self.call(caller, "run_get", &json!({"id": id})).await
     }
 

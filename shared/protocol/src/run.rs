@@ -2,7 +2,7 @@
 
 use crate::{Timestamp, ids::*};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 /// `POST /api/agents/{id}/runs`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -38,12 +38,24 @@ pub enum RunState {
     Cancelled,
 }
 
+/// `GET /api/runs/{id}`: the run and its journal without the pieces of text that streamed.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RunReply {
+    #[serde(flatten)]
+    pub run: Run,
+    /// The 1000 first.
+    pub events: Vec<Event>,
+}
+
 /// One entry of a run's journal.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Event {
     pub sequence: i64,
     /// `run.started`, `model.delta`, `model.answered`, `tool.called`, `tool.returned`, `run.finished`.
+    #[serde(rename = "type")]
     pub kind: String,
-    pub data: Value,
     pub at: Timestamp,
+    /// What the kind says: `text`, `tool`, `arguments`, `output`, …
+    #[serde(flatten)]
+    pub data: Map<String, Value>,
 }

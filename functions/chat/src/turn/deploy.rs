@@ -5,6 +5,7 @@ use crate::{reply, session::Session};
 use database::{agent::NewAgent, server::Wanted};
 use domain::{launch::Launch, names::inline};
 use edge::Error;
+use protocol::ids::AgentId;
 use std::collections::BTreeSet;
 
 const NAME_MAX: usize = 60;
@@ -41,11 +42,21 @@ impl Turn {
         };
         rename(&mut self.session, &made.servers);
         self.session.agent_id = Some(made.agent_id);
-        self.session.toolbox_id = Some(made.toolbox_id);
+        if let Some(old) = self.session.replaces.take() {
+            self.retire(old).await;
+        }
         if let Some(gateway) = &made.gateway {
             self.state.wake.toolbox(made.toolbox_id, gateway).await;
         }
         Ok(Outcome::Made { agent: made.agent_id, text: reply::made(&self.session, &self.hosts()) })
+    }
+
+    /// The agent that the new one replaces; servers that both use stay.
+    async fn retire(&self, old: AgentId) {
+        if let Err(error) = self.state.edge.database.agent_delete(&self.caller, old).await {
+            // Its user may have deleted it already.
+            tracing::debug!(%old, %error, "the agent before was not deleted");
+        }
     }
 
     fn wanted(&self, name: &str, short: &str) -> Option<Wanted> {

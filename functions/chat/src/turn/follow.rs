@@ -25,9 +25,13 @@ impl Turn {
             return Ok(match meant {
                 Follow::Yes | Follow::Cancel => Some(Outcome::Say(reply::where_we_are(&self.session))),
                 Follow::Add { server, key } => {
-                    // The agent is there: its server is asked for once more, with the variable.
-                    self.session.agent_id = None;
+                    self.session.reopen();
                     Some(self.add(server, key))
+                }
+                // The servers that are there do not have the new variable yet.
+                _ if gave && self.extended => {
+                    self.session.reopen();
+                    Some(self.settle())
                 }
                 _ if gave => Some(Outcome::Say(reply::STORED.to_owned())),
                 _ => None,

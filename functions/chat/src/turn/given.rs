@@ -75,7 +75,9 @@ impl Turn {
             if !declared && self.session.entries.contains_key(&server) {
                 self.session.added.entry(server.clone()).or_default().insert(key.clone());
             }
-            self.stored.entry(server).or_default().insert(key.clone());
+            let chosen = self.session.entries.contains_key(&server);
+            let new = self.stored.entry(server).or_default().insert(key.clone());
+            self.extended |= chosen && new;
         }
         Ok(())
     }

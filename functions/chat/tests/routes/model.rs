@@ -141,7 +141,7 @@ async fn a_run_of_its_own_has_a_journal_to_follow() {
     assert_eq!((status, &run["state"]), (StatusCode::ACCEPTED, &json!("running")), "{run}");
     let id = run["id"].as_str().unwrap();
     let (_, events) = scene.events("GET", &format!("/api/runs/{id}/events"), &[], Value::Null).await;
-    let kinds: Vec<&str> = events.iter().map(|event| event["kind"].as_str().unwrap()).collect();
+    let kinds: Vec<&str> = events.iter().map(|event| event["type"].as_str().unwrap()).collect();
     assert_eq!(
         kinds,
         [
@@ -161,7 +161,9 @@ async fn a_run_of_its_own_has_a_journal_to_follow() {
     assert_eq!(rest.len(), 2);
     assert!(text.contains("id: 7") && text.contains("event: run.finished"));
     let (_, read) = scene.send(scene.owner, "GET", &format!("/api/runs/{id}"), Value::Null).await;
-    assert_eq!(read["state"], "finished");
+    assert_eq!((&read["state"], &read["events"][2]["tool"]), (&json!("finished"), &json!("time__now")));
+    // Without the pieces that streamed.
+    assert_eq!(read["events"].as_array().unwrap().len(), 6);
 
     let stranger = testkit::user(&scene.db).await;
     for (method, path) in [

@@ -207,3 +207,25 @@ async fn too_much_and_what_makes_no_sense_are_refused_with_a_fix() {
     }
     assert_eq!(scene.count("app.credential").await, 0);
 }
+
+#[tokio::test]
+async fn an_agent_that_is_there_gets_another_variable() {
+    let scene = Scene::new().await;
+    let first = scene.say(json!({"message": "the time"})).await;
+    let session = &first["session_id"];
+    let asked_for = scene.say(json!({"message": "time also needs API_HOST", "session_id": session})).await;
+    assert_eq!(asked(&asked_for), ["time.API_HOST"]);
+    let body = json!({"message": "", "session_id": session, "credentials": {"time": {"API_HOST": "h"}}});
+    let done = scene.say(body).await;
+    assert_eq!(done["agent_created"], true);
+    // One made agent and one server, with the variable.
+    assert_eq!((scene.count("app.agent where kind = 'made'").await, scene.count("app.server").await), (1, 1));
+    let again = json!({"message": "", "session_id": session, "credentials": {"time": {"SECOND_KEY": "h"}}});
+    assert_eq!(scene.say(again).await["agent_created"], true);
+    let secrets = scene.db.value("select array_to_string(secrets, ',') from app.server").await;
+    assert_eq!(secrets.as_deref(), Some("API_HOST,SECOND_KEY"));
+    // The same key again is a new value for a server that has it: nothing is made.
+    let same = json!({"message": "", "session_id": session, "credentials": {"time": {"API_HOST": "i"}}});
+    let same = scene.say(same).await;
+    assert!(same["agent_created"] == false && same["reply"].as_str().unwrap().contains("stored"), "{same}");
+}
