@@ -6,7 +6,8 @@ use serde_json::{Map, Value, json};
 pub(crate) fn document(tables: &[&[Route]]) -> Value {
     let mut paths = Map::new();
     for route in tables.iter().copied().flatten() {
-        let path = paths.entry(route.path).or_insert_with(|| json!({}));
+        // OpenAPI has no sign for a part that may hold slashes.
+        let path = paths.entry(route.path.replace("{*", "{")).or_insert_with(|| json!({}));
         path[route.method.to_lowercase()] = operation(route);
     }
     json!({
@@ -68,7 +69,7 @@ fn security(who: Who) -> Value {
 
 /// `POST /api/agents/{id}/runs` -> `post_agents_id_runs`.
 fn id(route: &Route) -> String {
-    let words = route.path.split(['/', '{', '}', '.', '-']).filter(|word| !word.is_empty() && *word != "api");
+    let words = route.path.split(['/', '{', '}', '.', '-', '*']).filter(|word| !word.is_empty() && *word != "api");
     std::iter::once(route.method.to_lowercase()).chain(words.map(str::to_owned)).collect::<Vec<_>>().join("_")
 }
 

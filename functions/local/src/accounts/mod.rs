@@ -26,7 +26,7 @@ use protocol::{
 use serde_json::{Map, Value};
 use std::sync::Arc;
 use store::Refreshed;
-use tokens::Signer;
+use tokens::{Claims, Signer};
 use wire::Session;
 
 /// Tables and functions; applied at each start by the embedded database's administrator.
@@ -119,28 +119,25 @@ impl Accounts {
     }
 
     /// The account of an open session.
-    pub async fn user(&self, token: &edge::Bearer) -> Result<Value, Error> {
-        let claims = self.claims(token).await?;
-        store::get(&self.0.database, &claims).await
+    async fn user(&self, claims: &Claims) -> Result<Value, Error> {
+        store::get(&self.0.database, claims).await
     }
 
-    pub async fn update(&self, token: &edge::Bearer, update: wire::Update) -> Result<Value, Error> {
-        let claims = self.claims(token).await?;
-        store::get(&self.0.database, &claims).await?;
+    async fn update(&self, claims: &Claims, update: wire::Update) -> Result<Value, Error> {
+        store::get(&self.0.database, claims).await?;
         let email = update.email.as_deref().map(wire::email).transpose()?;
         let hash = match update.password {
             Some(password) => Some(self.0.passwords.hash(password).await?),
             None => None,
         };
-        store::update(&self.0.database, &claims, email, hash, update.data).await
+        store::update(&self.0.database, claims, email, hash, update.data).await
     }
 
-    pub async fn sign_out(&self, token: &edge::Bearer, scope: &str) -> Result<(), Error> {
-        let claims = self.claims(token).await?;
-        store::close(&self.0.database, &claims, scope).await
+    async fn sign_out(&self, claims: &Claims, scope: &str) -> Result<(), Error> {
+        store::close(&self.0.database, claims, scope).await
     }
 
-    async fn claims(&self, token: &edge::Bearer) -> Result<tokens::Claims, Error> {
+    async fn claims(&self, token: &edge::Bearer) -> Result<Claims, Error> {
         self.0.verifier.verify(token.expose(), self.0.clock.seconds()).await.map_err(|_| Error::Token)?;
         tokens::claims(token.expose()).ok_or(Error::Token)
     }

@@ -3,15 +3,17 @@
 use super::{
     Accounts,
     error::Error,
+    tokens::Claims,
     wire::{self, Grant, GrantType, Scope, Session, SignUp, Update},
 };
 use axum::{
     Json, Router,
-    extract::State,
+    extract::{FromRequestParts, State},
+    response::{IntoResponse, Response},
     routing::{get, post},
 };
 use edge::{Bearer, Query, Route, Who};
-use http::{HeaderValue, StatusCode, header};
+use http::{HeaderValue, StatusCode, header, request::Parts};
 use serde_json::{Value, json};
 
 pub const ROUTES: &[Route] = &[
@@ -38,6 +40,16 @@ pub fn router(accounts: Accounts) -> Router {
         .with_state(accounts)
 }
 
+/// Whose session it is, before anything else of the request is looked at.
+impl FromRequestParts<Accounts> for Claims {
+    type Rejection = Response;
+
+    async fn from_request_parts(parts: &mut Parts, accounts: &Accounts) -> Result<Self, Response> {
+        let token = Bearer::from_request_parts(parts, accounts).await.map_err(IntoResponse::into_response)?;
+        accounts.claims(&token).await.map_err(IntoResponse::into_response)
+    }
+}
+
 /// 16 KiB: an account's data is small.
 type Body<T> = edge::Json<T, 16384>;
 
@@ -62,24 +74,24 @@ async fn token(
     session.map(Json)
 }
 
-async fn user(State(accounts): State<Accounts>, token: Bearer) -> Result<Json<Value>, Error> {
-    accounts.user(&token).await.map(Json)
+async fn user(State(accounts): State<Accounts>, claims: Claims) -> Result<Json<Value>, Error> {
+    accounts.user(&claims).await.map(Json)
 }
 
 async fn update(
     State(accounts): State<Accounts>,
-    token: Bearer,
+    claims: Claims,
     edge::Json(body): Body<Update>,
 ) -> Result<Json<Value>, Error> {
-    accounts.update(&token, body).await.map(Json)
+    accounts.update(&claims, body).await.map(Json)
 }
 
 async fn sign_out(
     State(accounts): State<Accounts>,
+    claims: Claims,
     Query(query): Query<Scope>,
-    token: Bearer,
 ) -> Result<StatusCode, Error> {
-    accounts.sign_out(&token, query.scope.as_deref().unwrap_or("global")).await?;
+    accounts.sign_out(&claims, query.scope.as_deref().unwrap_or("global")).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

@@ -30,7 +30,7 @@ pub(super) struct Grant {
 }
 
 #[derive(Deserialize)]
-pub struct Update {
+pub(super) struct Update {
     #[serde(default)]
     pub email: Option<String>,
     #[serde(default)]

@@ -34,7 +34,7 @@ pub async fn run(cli: Cli) -> Result<ExitCode, Trouble> {
         Command::Doctor => return doctor::run(&home, json).await,
         Command::Token => token(&home, json).await,
         Command::Capability(options) => capability::run(&home, options.agent, json).await,
-        Command::Catalog(Catalog::Import { url, full }) => catalog::import(&home, url, full, json).await,
+        Command::Catalog(Catalog::Import { url, full }) => return catalog::import(&home, url, full, json).await,
         Command::Catalog(Catalog::Search { text, limit }) => catalog::search(&home, &text, limit, json).await,
         Command::Deploy(options) => return deploy::run(&home, options, json).await,
         Command::Chat(options) => return chat::run(&home, options, json).await,

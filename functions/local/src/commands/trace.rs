@@ -1,51 +1,94 @@
 use super::{line, print_json};
 use crate::{client::Client, home::Home, trouble::Trouble};
-use protocol::ids::RunId;
+use protocol::{
+    ids::RunId,
+    run::{Event, RunReply, RunState},
+};
 use serde_json::Value;
 
-/// Shows a run's journal as a tree: a model's turn, and under it what it called.
-pub(super) async fn run(home: &Home, run: RunId, json: bool) -> Result<(), Trouble> {
+/// Shows a run's journal as a tree: the run, under it the model's answers, under those what they called.
+pub(crate) async fn run(home: &Home, run: RunId, json: bool) -> Result<(), Trouble> {
     let client = Client::connect(home).await?;
-    let run: Value = client.get(&format!("/api/runs/{run}")).await?;
+    let reply: RunReply = client.get(&format!("/api/runs/{run}")).await?;
     if json {
-        print_json(&run);
-        return Ok(());
+        print_json(&reply);
+    } else {
+        println!("{}", tree(&reply));
     }
-    println!("{}", tree(&run));
     Ok(())
 }
 
-fn tree(run: &Value) -> String {
-    let text = |value: &Value| line(value.as_str().unwrap_or_default());
-    let mut out = format!("run {} {}", text(&run["id"]), text(&run["state"]));
-    for event in run["events"].as_array().into_iter().flatten() {
-        let kind = text(&event["type"]);
-        let depth = if kind.starts_with("run.") {
-            1
-        } else if kind.starts_with("tool.") {
-            3
-        } else {
-            2
-        };
-        let about =
-            ["tool", "name", "text", "reason"].iter().map(|key| text(&event[*key])).find(|text| !text.is_empty());
-        out.push_str(&format!("\n{}{kind}  {}", "  ".repeat(depth), about.unwrap_or_default()));
+fn tree(reply: &RunReply) -> String {
+    let run = &reply.run;
+    let mut out = format!("run {} {}: {}", run.id, word(run.state), short(&run.message));
+    for event in &reply.events {
+        let seconds = (event.at - run.created_at).total(jiff::Unit::Second).unwrap_or_default();
+        let about = about(event);
+        out.push_str(&format!("\n{:>8.3} s  {}{}{about}", seconds, "  ".repeat(depth(&event.kind)), line(&event.kind)));
     }
     out
+}
+
+fn depth(kind: &str) -> usize {
+    match kind.split('.').next() {
+        Some("run") => 0,
+        Some("tool") => 2,
+        _ => 1,
+    }
+}
+
+/// The tool, then what was given, came back or was said; each cut to a line.
+fn about(event: &Event) -> String {
+    let mut out = String::new();
+    for key in ["server", "tool", "name", "arguments", "output", "text", "reason", "error"] {
+        match event.data.get(key) {
+            None | Some(Value::Null) => {}
+            Some(Value::String(text)) => out.push_str(&format!("  {}", short(text))),
+            Some(other) => out.push_str(&format!("  {}", short(&other.to_string()))),
+        }
+    }
+    out
+}
+
+fn short(text: &str) -> String {
+    let text = line(text);
+    match text.char_indices().nth(120) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text,
+    }
+}
+
+fn word(state: RunState) -> &'static str {
+    match state {
+        RunState::Running => "running",
+        RunState::Finished => "finished",
+        RunState::Failed => "failed",
+        RunState::Cancelled => "cancelled",
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::tree;
+    use serde_json::json;
 
     #[test]
-    fn what_was_called_stands_under_the_turn() {
-        let run = serde_json::json!({"id": "r", "state": "finished", "events": [
-            {"seq": 1, "type": "run.started"},
-            {"seq": 2, "type": "model.delta", "text": "I look it up"},
-            {"seq": 3, "type": "tool.called", "tool": "time.now"},
-        ]});
-        let shown = tree(&run);
-        assert!(shown.contains("\n  run.started") && shown.contains("\n      tool.called  time.now"), "{shown}");
+    fn what_was_called_stands_under_the_answer() {
+        let id = protocol::ids::RunId::new();
+        let at = |ms: u32| format!("2026-11-21T05:00:00.{ms:03}Z");
+        let reply = serde_json::from_value(json!({
+            "id": id, "agent_id": protocol::ids::AgentId::new(), "state": "finished", "message": "what time is it",
+            "sequence": 3, "created_at": at(0),
+            "events": [
+                {"sequence": 1, "type": "run.started", "at": at(1)},
+                {"sequence": 2, "type": "model.answered", "at": at(20), "text": "I look it up"},
+                {"sequence": 3, "type": "tool.called", "at": at(30), "tool": "time.now", "arguments": {"zone": "x\u{1b}[31m"}},
+            ],
+        }))
+        .unwrap();
+        let shown = tree(&reply);
+        assert!(shown.starts_with(&format!("run {id} finished: what time is it")), "{shown}");
+        assert!(shown.contains("\n   0.030 s      tool.called  time.now  {\"zone\""), "{shown}");
+        assert!(!shown.contains('\u{1b}'), "{shown}");
     }
 }

@@ -1,6 +1,7 @@
 //! Every function in one process, on loopback.
 
 mod routes;
+mod search;
 mod sweep;
 
 pub use routes::TABLES;
