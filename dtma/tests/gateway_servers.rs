@@ -1,6 +1,8 @@
 //! Real servers of npm and PyPI, as child processes, through the gateway: what they say directly and what comes through
 //! is the same.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use capability::{Bearer, Minter, SigningKey, Verifier};
 use dtma::gateway::{self, Control, Lines, Parts, Records, Registry, RequestLog, ServerEntry, Settings};
 use mcp::{Connection, Options, client::Client};

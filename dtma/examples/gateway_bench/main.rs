@@ -71,21 +71,29 @@ async fn measure(calls: usize, clients: usize) -> Result<Value, Failure> {
     let (address, issuer) = start_gateway()?;
     let issuer = Arc::new(issuer);
     let direct = connect().await?;
-    let mut table = json!({"calls": calls});
-    for (name, payload) in [("100_bytes", 100), ("64_kib", 64 << 10)] {
-        let text = "x".repeat(payload);
-        let calls = if payload > 1000 { calls / 5 } else { calls };
-        let alone = spoken_directly(&direct, &text, calls).await?;
-        let through = through_gateway(address, &issuer, &text, calls, 1).await?;
-        let together = through_gateway(address, &issuer, &text, calls, clients).await?;
-        let added = through.at(0.5) - alone.at(0.5);
-        table[name] = json!({
-            "direct": alone.json(), "gateway": through.json(), "added_p50_us": added,
-            "added_p99_us": through.at(0.99) - alone.at(0.99),
-            format!("gateway_{clients}_clients"): together.json(),
-        });
-    }
+    let mut table = compare(&direct, address, &issuer, 100, calls, clients).await?;
+    table["64_kib"] = compare(&direct, address, &issuer, 64 << 10, calls / 5, clients).await?;
     Ok(table)
+}
+
+/// One client directly and through the gateway, then several at once through it.
+async fn compare(
+    direct: &Connection,
+    address: SocketAddr,
+    issuer: &Arc<Issuer>,
+    payload: usize,
+    calls: usize,
+    clients: usize,
+) -> Result<Value, Failure> {
+    let text = "x".repeat(payload);
+    let alone = spoken_directly(direct, &text, calls).await?;
+    let through = through_gateway(address, issuer, &text, calls, 1).await?;
+    let together = through_gateway(address, issuer, &text, calls, clients).await?;
+    Ok(json!({
+        "bytes": payload, "calls": calls, "clients": clients,
+        "direct": alone.json(), "gateway": through.json(), "gateway_clients": together.json(),
+        "added_p50_us": through.at(0.5) - alone.at(0.5), "added_p99_us": through.at(0.99) - alone.at(0.99),
+    }))
 }
 
 /// The gateway on a thread of its own, as in `dtma`.

@@ -3,7 +3,7 @@
 use super::{
     Caller, body,
     denial::{Denial, json},
-    now, own,
+    era, now, own, params,
     record::{Access, Outcome},
     registry::{Server, Snapshot},
 };
@@ -41,14 +41,15 @@ pub(super) async fn call(caller: &Caller<'_>, message: &Message<'_>) -> Result<R
         (own::CALL, None) => {
             let inner = own::unwrap_call(message).map_err(wrong)?;
             let inner = Message::parse(&inner, Limits::REQUEST).map_err(|refused| wrong(refused.to_string()))?;
-            tool(caller, &inner).await
+            tool(caller, &inner, false).await
         }
-        _ => tool(caller, message).await,
+        _ => tool(caller, message, caller.stateless).await,
     }
 }
 
-/// Authorises a call of a server's tool, on the bytes that are sent on, and sends it on.
-async fn tool(caller: &Caller<'_>, message: &Message<'_>) -> Result<Response, Denial> {
+/// Authorises a call of a server's tool, on the bytes that are sent on, and sends it on. With `mirrored`, the headers are
+/// those of this very call.
+async fn tool(caller: &Caller<'_>, message: &Message<'_>, mirrored: bool) -> Result<Response, Denial> {
     let id = message.id().map(|id| id.as_json());
     let name = message.params.as_ref().and_then(|params| params.name.as_deref()).unwrap_or_default();
     let snapshot = caller.gateway.registry.snapshot();
@@ -58,22 +59,24 @@ async fn tool(caller: &Caller<'_>, message: &Message<'_>) -> Result<Response, De
         None => name.split_once("__").unwrap_or((name, "")),
     };
     let arguments = message.arguments().unwrap_or("{}");
-    let mut target =
-        Target { server: cut(server), tool: cut(tool), arguments, at: now_millis(), started: Instant::now() };
+    let (at, started) = (now_millis(), Instant::now());
     let found = snapshot.servers.get(server).and_then(|server| Some((server, server.tool(tool)?)));
     let verdict = match found {
         Some((_, (_, offer))) => allows(caller, server, tool, &offer.digest, arguments),
         None => Err(Refusal::NotGranted),
     };
-    let (server, (tool, _)) = match (verdict, found) {
+    let (server, (tool, offer)) = match (verdict, found) {
         (Ok(()), Some(found)) => found,
         (verdict, _) => {
-            let refusal = verdict.err().unwrap_or(Refusal::NotGranted);
+            let target = Target { server: cut(server), tool: cut(tool), arguments, at, started };
             caller.note(&target, Outcome::Refused);
-            return Err(refused(id, refusal));
+            return Err(refused(id, verdict.err().unwrap_or(Refusal::NotGranted)));
         }
     };
-    (target.server, target.tool) = (server.name.clone(), tool.clone());
+    if mirrored && !params::agree(&offer.marked, caller.headers, arguments) {
+        return Err(era::mismatch(id, "an Mcp-Param header does not agree with the body"));
+    }
+    let target = Target { server: server.name.clone(), tool: tool.clone(), arguments, at, started };
     let rewrite = if caller.server.is_some() { message.rewrite() } else { message.rewrite_named(tool) };
     send(caller, &snapshot, server, message, rewrite, &target).await
 }

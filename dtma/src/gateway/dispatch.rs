@@ -3,7 +3,8 @@
 use super::{
     Caller, Gateway, body, call,
     denial::{Denial, json},
-    door, era,
+    door::{self, Shown},
+    era,
     era::Era,
     listing, now,
     registry::Server,
@@ -28,15 +29,22 @@ const SESSION: &str = "mcp-session-id";
 /// `POST`: one message.
 pub(super) async fn post(gateway: &Gateway, server: Option<&str>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
-    match answer(gateway, server, &parts.headers, body).await {
+    let shown = parts.extensions.get::<Shown>();
+    match answer(gateway, server, &parts.headers, shown, body).await {
         Ok(response) => response,
         Err(denial) => denial.into_response(),
     }
 }
 
-async fn answer(gateway: &Gateway, server: Option<&str>, headers: &HeaderMap, body: Body) -> Result<Response, Denial> {
+async fn answer(
+    gateway: &Gateway,
+    server: Option<&str>,
+    headers: &HeaderMap,
+    shown: Option<&Shown>,
+    body: Body,
+) -> Result<Response, Denial> {
     door::place(gateway, headers)?;
-    let (checked, server) = enter(gateway, server, headers)?;
+    let (checked, server) = enter(gateway, server, headers, shown)?;
     body::is_json(headers)?;
     let body = body::read(gateway, body).await?;
     let message = Message::parse(&body.bytes, Limits::REQUEST).map_err(unreadable)?;
@@ -46,7 +54,7 @@ async fn answer(gateway: &Gateway, server: Option<&str>, headers: &HeaderMap, bo
         return Ok(StatusCode::ACCEPTED.into_response());
     };
     let stateless = era::of(headers, &message)? == Era::Stateless;
-    let mut caller = Caller { gateway, checked, server, stateless, session: None, now: now() };
+    let mut caller = Caller { gateway, headers, checked, server, stateless, session: None, now: now() };
     if !stateless {
         if method == "initialize" {
             return initialize(&caller, &message);
@@ -82,8 +90,9 @@ pub(super) fn enter(
     gateway: &Gateway,
     server: Option<&str>,
     headers: &HeaderMap,
+    shown: Option<&Shown>,
 ) -> Result<(Arc<Checked>, Option<Arc<Server>>), Denial> {
-    let checked = door::caller(gateway, headers)?;
+    let checked = door::caller(gateway, headers, shown)?;
     let server = match server {
         None => None,
         Some(name) => {

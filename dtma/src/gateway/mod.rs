@@ -19,6 +19,7 @@ mod era;
 mod listing;
 mod metrics;
 mod own;
+mod params;
 mod record;
 mod registry;
 mod scrub;
@@ -39,6 +40,7 @@ pub use serve::serve;
 use axum::{
     Router,
     extract::{Path, Request, State},
+    http::HeaderMap,
     response::Response,
     routing::{get, post},
 };
@@ -116,6 +118,7 @@ impl Deref for Gateway {
 /// One request's caller, authenticated.
 struct Caller<'g> {
     gateway: &'g Gateway,
+    headers: &'g HeaderMap,
     checked: Arc<Checked>,
     /// The one server that the address names; none at `/mcp`.
     server: Option<Arc<Server>>,

@@ -1,6 +1,9 @@
 //! The servers that can be called now. Readers take a snapshot and hold no lock while they work with it.
 
-use super::scrub::Scrubber;
+use super::{
+    params::{self, Mirrored},
+    scrub::Scrubber,
+};
 use mcp::{Connection, json::Limits, message::Message};
 use protocol::{chat::Secret, ids::ServerId, server::Tool};
 use serde_json::Value;
@@ -39,6 +42,8 @@ pub struct Offer {
     name: Range<usize>,
     /// Lower-case name, title and description, for `find_tool`.
     pub(super) words: String,
+    /// Arguments that stateless callers repeat in headers.
+    pub(super) marked: Vec<Mirrored>,
 }
 
 #[derive(Default)]
@@ -162,7 +167,8 @@ fn offer(tool: Tool) -> Option<(Arc<str>, Offer)> {
     let words = format!("{} {} {}", tool.name, text("title"), text("description")).to_lowercase();
     let definition = tool.definition.to_string();
     let name = name_span(&definition)?;
-    Some((tool.name.into(), Offer { digest: tool.digest, definition, name, words }))
+    let marked = params::marked(&tool.definition);
+    Some((tool.name.into(), Offer { digest: tool.digest, definition, name, words, marked }))
 }
 
 /// Where the value of `name` stands in a definition.

@@ -1,6 +1,6 @@
 //! The listener: small answers leave at once, slow clients hold nothing for long, and their number is bounded.
 
-use super::door::PeerAddress;
+use super::door::{PeerAddress, Shown};
 use axum::{Router, body::Body};
 use hyper::server::conn::http1;
 use hyper_util::{
@@ -48,9 +48,11 @@ pub async fn serve(
         let service = router.clone();
         connections.spawn(async move {
             let _permit = permit;
+            let shown = Shown::default();
             let service = service.map_request(move |request: hyper::Request<hyper::body::Incoming>| {
                 let mut request = request.map(Body::new);
                 request.extensions_mut().insert(PeerAddress(address));
+                request.extensions_mut().insert(shown.clone());
                 request
             });
             let served = http1::Builder::new()

@@ -25,12 +25,12 @@ pub(super) fn other(gateway: &Gateway, server: Option<&str>, request: &Request) 
     let headers = request.headers();
     let answer = || -> Result<Response, Denial> {
         door::place(gateway, headers)?;
-        let (checked, server) = dispatch::enter(gateway, server, headers)?;
+        let (checked, server) = dispatch::enter(gateway, server, headers, None)?;
         let modern = headers.get("mcp-protocol-version").is_some_and(|v| v == "2026-07-28");
         if modern || !matches!(*request.method(), Method::GET | Method::DELETE) {
             return Err(Denial::http(StatusCode::METHOD_NOT_ALLOWED, "only POST is taken here", "Send a POST."));
         }
-        let caller = Caller { gateway, checked, server, stateless: false, session: None, now: now() };
+        let caller = Caller { gateway, headers, checked, server, stateless: false, session: None, now: now() };
         let session = dispatch::session(&caller, headers)?;
         if request.method() == Method::DELETE {
             gateway.sessions.close(&session);

@@ -2,6 +2,7 @@
 
 mod calls;
 mod listing;
+mod params;
 mod places;
 mod refusals;
 mod revisions;

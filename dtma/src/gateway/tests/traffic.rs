@@ -72,6 +72,29 @@ async fn our_own_client_lists_calls_and_understands_refusals() {
     assert!(matches!(stranger.tools().await, Err(mcp::Error::Status { status: 401, .. })));
 }
 
+/// On one kept connection, where a token that was just verified is not hashed again.
+#[tokio::test]
+async fn a_kept_connection_keeps_no_permission() {
+    let stage = Stage::new().await;
+    let (url, _stop) = listen(&stage).await;
+    let http = reqwest::Client::builder().pool_max_idle_per_host(1).build().unwrap();
+    let client = |token: &str| mcp::client::Client::new(http.clone(), url.clone(), token);
+    let (wide, narrow) = (stage.full(), stage.token(&["alpha.echo"]));
+    let refused = |result: Result<_, mcp::Error>, code| match result {
+        Err(mcp::Error::Status { status, .. }) => assert_eq!(i64::from(status), code),
+        Err(mcp::Error::Rpc { code: found, .. }) => assert_eq!(found, code),
+        other => panic!("not refused: {other:?}"),
+    };
+    for _ in 0..3 {
+        client(&wide).call("beta__echo", &json!({})).await.unwrap();
+        refused(client(&narrow).call("beta__echo", &json!({})).await, -32602);
+        refused(client("nobody").call("beta__echo", &json!({})).await, 401);
+    }
+    let list = Revocations { sequence: 2, epochs: BTreeMap::from([(stage.agent, 2)]), revoked: vec![] };
+    stage.verifier.set_revocations(&list, now()).unwrap();
+    refused(client(&wide).call("beta__echo", &json!({})).await, 401);
+}
+
 #[tokio::test]
 async fn large_bodies_pass_whole() {
     let stage = Stage::new().await;
