@@ -37,6 +37,8 @@ pub enum Error {
     NoUser,
     #[error("Postgres cannot be spoken to")]
     Connection(#[source] tokio_postgres::Error),
+    #[error("TLS to this server cannot be set up")]
+    Tls(#[source] crate::Error),
     #[error("what listens at Postgres's address has not answered in {0:?}")]
     Silence(std::time::Duration),
     #[error("{name} failed: {reason}")]

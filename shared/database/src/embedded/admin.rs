@@ -1,8 +1,11 @@
 //! SQL of ours, run as an administrator: bootstrap, templates, tests. Never anything from outside.
 
 use super::Error;
+use crate::tls;
 use std::time::Duration;
-use tokio_postgres::{Client, NoTls, SimpleQueryMessage, error::ErrorPosition};
+use tokio_postgres::{
+    Client, Config, NoTls, SimpleQueryMessage, Socket, config::SslMode, error::ErrorPosition, tls::MakeTlsConnect,
+};
 
 /// For a connection, from the first packet to being ready.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -11,9 +14,23 @@ const PATIENCE: Duration = Duration::from_secs(5);
 pub struct Admin(Client);
 
 impl Admin {
+    /// With TLS wherever the host is not this machine.
     pub async fn connect(url: &str) -> Result<Self, Error> {
+        let mut config: Config = url.parse().map_err(Error::Connection)?;
+        if tls::is_local(&config) {
+            return Self::open(&config, NoTls).await;
+        }
+        let connector = tls::connector(None).map_err(Error::Tls)?;
+        Self::open(config.ssl_mode(SslMode::Require), connector).await
+    }
+
+    async fn open<T>(config: &Config, tls: T) -> Result<Self, Error>
+    where
+        T: MakeTlsConnect<Socket>,
+        T::Stream: Send + 'static,
+    {
         // Whatever listens there may not be Postgres, and then never answers.
-        let connecting = tokio::time::timeout(PATIENCE, tokio_postgres::connect(url, NoTls)).await;
+        let connecting = tokio::time::timeout(PATIENCE, config.connect(tls)).await;
         let (client, connection) = connecting.map_err(|_| Error::Silence(PATIENCE))?.map_err(Error::Connection)?;
         tokio::spawn(async move {
             if let Err(error) = connection.await {

@@ -4,6 +4,7 @@ use super::{Error, user::User};
 use std::{
     ffi::OsStr,
     fs,
+    os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
     process::Stdio,
 };
@@ -43,6 +44,10 @@ impl Binaries {
         if user.reaches(&self.bin) {
             return Ok(self);
         }
+        let original = self.program("postgres");
+        let about = fs::metadata(&original).map_err(Error::folder(&original))?;
+        // Another release is another copy: the old one may be running.
+        let place = &place.join(format!("{}-{}", about.len(), about.mtime()));
         let done = place.join("complete");
         if !done.exists() {
             for part in OF_WHEEL {

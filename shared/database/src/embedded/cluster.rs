@@ -45,10 +45,8 @@ impl Cluster {
     /// Makes the cluster when there is none, starts it unless it runs, and returns once it answers.
     pub async fn start(mut settings: Settings) -> Result<Self, Error> {
         let folders = Folders::prepare(&settings.folder)?;
-        if let Some(user) = folders.user {
-            settings.binaries = settings.binaries.reachable_by(user, &folders.base.join("programs"))?;
-        }
         let _turn = lock(&folders).await?;
+        settings.binaries = reachable(settings.binaries, &folders)?;
         let password = folders.password(|| format!("{}{}", Uuid::new_v4().simple(), Uuid::new_v4().simple()))?;
         let cluster = Self { settings, folders, password };
         if !cluster.folders.data.join("PG_VERSION").exists() {
@@ -64,12 +62,13 @@ impl Cluster {
     }
 
     /// The cluster of `settings` if it answers; starts and makes nothing.
-    pub async fn running(settings: Settings) -> Result<Option<Self>, Error> {
+    pub async fn running(mut settings: Settings) -> Result<Option<Self>, Error> {
         if !settings.folder.exists() {
             return Ok(None);
         }
         let folders = Folders::prepare(&settings.folder)?;
         let Some(password) = folders.stored_password()? else { return Ok(None) };
+        settings.binaries = reachable(settings.binaries, &folders)?;
         let cluster = Self { settings, folders, password };
         Ok(if cluster.answers().await { Some(cluster) } else { None })
     }
@@ -216,6 +215,14 @@ synchronous_commit = off
 full_page_writes = off
 autovacuum = off
 ";
+
+/// Programs that the cluster's user reaches: copies, where they lie in a folder of root's.
+fn reachable(binaries: Binaries, folders: &Folders) -> Result<Binaries, Error> {
+    match folders.user {
+        Some(user) => binaries.reachable_by(user, &folders.base.join("programs")),
+        None => Ok(binaries),
+    }
+}
 
 /// Of two programs that start at once, one makes and starts the cluster and the other finds it running.
 async fn lock(folders: &Folders) -> Result<File, Error> {
