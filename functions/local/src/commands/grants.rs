@@ -22,9 +22,8 @@ pub(super) async fn run(home: &Home, json: bool) -> Result<(), Trouble> {
         let name = agent.map_or_else(|| grant.agent_id.to_string(), |agent| line(&agent.name));
         let until = grant.expires_at.map_or("as long as the agent exists".to_owned(), |at| format!("until {at:.0}"));
         println!(
-            "{name:<28} {}.{:<24} {:<8} {until}: {}",
-            grant.server,
-            line(&grant.tool),
+            "{name:<20} {:<40} {:<8} {until}: {}",
+            format!("{}.{}", grant.server, line(&grant.tool)),
             state(grant.state),
             line(&grant.why)
         );

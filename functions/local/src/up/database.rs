@@ -6,6 +6,9 @@ use database::{
     embedded::{self, Admin, Binaries, Cluster, Listen, Settings},
 };
 
+/// Servers to choose from without a network. Run at each start: again it changes nothing, and a new release brings more.
+const SEED: &str = include_str!("../../../../supabase/seed.sql");
+
 /// Of the cluster in the home folder; the one that every cluster has.
 const NAME: &str = "postgres";
 
@@ -29,7 +32,7 @@ impl Local {
         let cluster = Cluster::start(settings(home)?).await.map_err(|error| not_started(home, &error))?;
         let ready = async {
             cluster.prepare(NAME).await?;
-            Admin::connect(&cluster.admin_url(NAME)).await?.run("accounts", accounts::SCHEMA).await
+            fill(&cluster.admin_url(NAME)).await
         };
         if let Err(error) = ready.await {
             return Err(Trouble::new("The database cannot be brought up to date.", "Run `agentopia doctor`.")
@@ -44,7 +47,7 @@ impl Local {
         let ready = async {
             embedded::bootstrap(&url).await?;
             embedded::migrate(&url).await?;
-            Admin::connect(&url).await?.run("accounts", accounts::SCHEMA).await
+            fill(&url).await
         };
         ready.await.map_err(|error| {
             Trouble::new(
@@ -70,6 +73,13 @@ impl Local {
             tracing::error!(%error, "Postgres was not stopped");
         }
     }
+}
+
+/// What a migrated database needs beside.
+async fn fill(admin_url: &str) -> Result<(), embedded::Error> {
+    let admin = Admin::connect(admin_url).await?;
+    admin.run("accounts", accounts::SCHEMA).await?;
+    admin.run("seed", SEED).await
 }
 
 /// Stops the home's cluster if it runs.
