@@ -18,7 +18,8 @@ use protocol::{
 use serde::Deserialize;
 
 pub(crate) const SEARCH: Route =
-    Route::get("/api/catalog/search", Who::User, "The servers for a request, as the chat selects them").with_query(&["q", "limit"]);
+    Route::get("/api/catalog/search", Who::User, "The servers for a request, as the chat selects them")
+        .with_query(&["q", "limit"]);
 pub(crate) const SERVER: Route = Route::get("/api/catalog/servers/{*name}", Who::User, "One entry of the catalog");
 pub(crate) const IMPORT: Route =
     Route::post("/api/catalog/import", Who::Operator, "Import a registry, or go on with an import; how far it is");
@@ -43,7 +44,11 @@ struct Search {
     limit: Option<usize>,
 }
 
-async fn search(user: User, Query(search): Query<Search>, From(state): From<State>) -> Result<Json<SearchReply>, Error> {
+async fn search(
+    user: User,
+    Query(search): Query<Search>,
+    From(state): From<State>,
+) -> Result<Json<SearchReply>, Error> {
     let limit = search.limit.unwrap_or(LIMIT).clamp(1, LIMIT_MAX);
     Ok(Json(state.selector.search(&user.caller(), &search.q, limit).await.map_err(unsearched)?))
 }
@@ -52,7 +57,11 @@ async fn server(user: User, Path(name): Path<String>, From(state): From<State>) 
     Ok(Json(state.edge.database.catalog_server_get(&user.caller(), &name).await?))
 }
 
-async fn import(_: Operator, From(state): From<State>, edge::Json(request): edge::Json<ImportRequest>) -> Result<Json<Import>, Error> {
+async fn import(
+    _: Operator,
+    From(state): From<State>,
+    edge::Json(request): edge::Json<ImportRequest>,
+) -> Result<Json<Import>, Error> {
     let registry = Registry::new(request.url.as_deref().unwrap_or(OFFICIAL)).map_err(|error| match error {
         RegistryError::Address(_) => Error::invalid(error.to_string(), "Give its base address, without /v0.1."),
         error => Error::internal(error),
@@ -70,8 +79,10 @@ async fn progress(_: Operator, Path(id): Path<ImportId>, From(state): From<State
 fn unsearched(error: ::catalog::Error) -> Error {
     match error {
         ::catalog::Error::Database(error) => error.into(),
-        error @ ::catalog::Error::Embedding(_) => {
-            Error::unavailable("The embedding model does not answer.", "Try again; `agentopia doctor` says what is wrong with it.").with_source(error)
-        }
+        error @ ::catalog::Error::Embedding(_) => Error::unavailable(
+            "The embedding model does not answer.",
+            "Try again; `agentopia doctor` says what is wrong with it.",
+        )
+        .with_source(error),
     }
 }

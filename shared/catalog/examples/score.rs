@@ -61,7 +61,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let selector = Selector::new(database, embedder);
     selector.warm().await?;
     let text = fs::read_to_string(option("--queries").ok_or("--queries FILE is missing")?)?;
-    let queries = text.lines().filter(|l| !l.trim().is_empty()).map(serde_json::from_str).collect::<Result<Vec<Query>, _>>()?;
+    let queries =
+        text.lines().filter(|l| !l.trim().is_empty()).map(serde_json::from_str).collect::<Result<Vec<Query>, _>>()?;
     let mut run = option("--run").map(fs::File::create).transpose()?;
     let misses = arguments.iter().any(|a| a == "--misses");
     let caller = Caller::user(UserId::new());
@@ -74,9 +75,14 @@ async fn main() -> Result<(), Box<dyn Error>> {
         let reply = selector.search(&caller, &query.query, LIMIT).await?;
         times.push(start.elapsed().as_secs_f64() * 1e3);
         if let Some(run) = &mut run {
-            let results: Vec<_> = reply.servers.iter().map(|one| json!({"name": one.name, "score": one.score})).collect();
+            let results: Vec<_> =
+                reply.servers.iter().map(|one| json!({"name": one.name, "score": one.score})).collect();
             let confidence = reply.servers.iter().map(|one| one.confidence).fold(0.0, f32::max);
-            writeln!(run, "{}", json!({"id": query.id, "results": results, "confidence": confidence, "latency_ms": times.last()}))?;
+            writeln!(
+                run,
+                "{}",
+                json!({"id": query.id, "results": results, "confidence": confidence, "latency_ms": times.last()})
+            )?;
         }
         if query.capabilities.is_empty() {
             unanswerable += 1;
@@ -96,7 +102,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
         }
     }
     times.sort_by(f64::total_cmp);
-    let at = |share: f64| times.get(((times.len() as f64 * share) as usize).min(times.len().saturating_sub(1))).copied();
+    let at =
+        |share: f64| times.get(((times.len() as f64 * share) as usize).min(times.len().saturating_sub(1))).copied();
     let of = |part: usize, whole: usize| part as f64 / whole.max(1) as f64;
     let result = json!({
         "queries": all.queries, "recall@5": all.mean(all.recall_5), "recall@10": all.mean(all.recall_10),
@@ -117,7 +124,8 @@ fn report(query: &Query, reply: &SearchReply) {
     for capability in &query.capabilities {
         let found = place(reply, &capability.acceptable);
         if found.is_none_or(|place| place > 5) {
-            let best: Vec<_> = reply.servers.iter().take(5).map(|one| format!("{} {:.2}", one.name, one.confidence)).collect();
+            let best: Vec<_> =
+                reply.servers.iter().take(5).map(|one| format!("{} {:.2}", one.name, one.confidence)).collect();
             eprintln!("{found:?} {:?} of {:?}: needs {:?}, found {best:?}", capability.need, query.query, reply.needs);
         }
     }

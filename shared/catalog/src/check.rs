@@ -24,7 +24,8 @@ pub(crate) fn check(server: &Value) -> Result<ServerJson, String> {
     if size.contains("\\u0000") {
         return Err("it has a NUL character in a text".to_owned());
     }
-    let mut entry: ServerJson = serde_json::from_value(server.clone()).map_err(|error| format!("it is no server.json: {error}"))?;
+    let mut entry: ServerJson =
+        serde_json::from_value(server.clone()).map_err(|error| format!("it is no server.json: {error}"))?;
     if !is_name(&entry.name) {
         return Err("its name is not like io.example/name".to_owned());
     }
@@ -50,7 +51,8 @@ fn is_name(name: &str) -> bool {
     let part = |part: &str, extra: &str| {
         !part.is_empty() && part.chars().all(|c| c.is_ascii_alphanumeric() || extra.contains(c))
     };
-    (3..=200).contains(&name.len()) && name.split_once('/').is_some_and(|(space, own)| part(space, ".-") && part(own, "._-"))
+    (3..=200).contains(&name.len())
+        && name.split_once('/').is_some_and(|(space, own)| part(space, ".-") && part(own, "._-"))
 }
 
 fn check_package(package: &Package) -> Result<(), String> {
@@ -70,7 +72,8 @@ fn check_package(package: &Package) -> Result<(), String> {
     }
     for variable in &package.environment_variables {
         let name = variable.name.as_str();
-        if name.is_empty() || name.len() > 200 || !name.chars().all(|c| c.is_ascii_alphanumeric() || "_.-".contains(c)) {
+        if name.is_empty() || name.len() > 200 || !name.chars().all(|c| c.is_ascii_alphanumeric() || "_.-".contains(c))
+        {
             return Err("a variable has no usable name".to_owned());
         }
         if name.starts_with("LD_") || name.starts_with("DYLD_") {
@@ -97,7 +100,12 @@ fn is_public(remote: &Remote) -> bool {
 fn is_global(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(v4) => {
-            !(v4.is_private() || v4.is_loopback() || v4.is_link_local() || v4.is_unspecified() || v4.is_multicast() || v4.is_broadcast())
+            !(v4.is_private()
+                || v4.is_loopback()
+                || v4.is_link_local()
+                || v4.is_unspecified()
+                || v4.is_multicast()
+                || v4.is_broadcast())
         }
         // Servers are named; an address of version 6 is none that anybody publishes.
         IpAddr::V6(_) => false,
@@ -107,7 +115,13 @@ fn is_global(address: IpAddr) -> bool {
 /// A text that tries to be obeyed.
 fn speaks_to_models(text: &str) -> bool {
     let text = text.to_lowercase();
-    ["ignore all previous", "ignore previous instructions", "ignore all prior", "disregard all previous", "disregard previous"]
-        .iter()
-        .any(|phrase| text.contains(phrase))
+    [
+        "ignore all previous",
+        "ignore previous instructions",
+        "ignore all prior",
+        "disregard all previous",
+        "disregard previous",
+    ]
+    .iter()
+    .any(|phrase| text.contains(phrase))
 }

@@ -1,6 +1,10 @@
 //! From a registry into the database, page by page, while searches go on.
 
-use crate::{check::check, indexer, registry::{RawEntry, Registry, RegistryError}};
+use crate::{
+    check::check,
+    indexer,
+    registry::{RawEntry, Registry, RegistryError},
+};
 use database::{
     Caller, Database,
     catalog::{Page, PageEntry, Skipped},
@@ -91,7 +95,8 @@ impl Importer {
             Err(error) => {
                 let detail = error.to_string();
                 // What cannot be written now is seen as a stalled import, and resumed all the same.
-                if let Err(unwritten) = self.database.catalog_import_fail(&Caller::service(), id, worker, &detail).await {
+                if let Err(unwritten) = self.database.catalog_import_fail(&Caller::service(), id, worker, &detail).await
+                {
                     tracing::warn!(error = %unwritten, "the end of the import could not be written down");
                 }
                 Err(error)
@@ -106,7 +111,8 @@ impl Importer {
             if page.next.as_ref().is_some_and(|next| !seen.insert(next.clone())) {
                 return Err(RegistryError::Loop.into());
             }
-            let mut stored = Page { id: import.id, worker, cursor: page.next, servers: Vec::new(), skipped: Vec::new() };
+            let mut stored =
+                Page { id: import.id, worker, cursor: page.next, servers: Vec::new(), skipped: Vec::new() };
             for entry in page.entries {
                 match checked(&entry) {
                     Ok(entry) => stored.servers.push(entry),
@@ -114,7 +120,12 @@ impl Importer {
                 }
             }
             import = self.database.catalog_import_page(&Caller::service(), &stored).await?;
-            tracing::info!(pages = import.pages, servers = import.servers, embedded = import.embedded, "a page of the registry is stored");
+            tracing::info!(
+                pages = import.pages,
+                servers = import.servers,
+                embedded = import.embedded,
+                "a page of the registry is stored"
+            );
             self.index_soon();
         }
         Ok(import)
@@ -126,7 +137,17 @@ impl Importer {
 }
 
 fn checked(entry: &RawEntry) -> Result<PageEntry, Skipped> {
-    let name = || entry.server.get("name").and_then(|name| name.as_str()).unwrap_or("(no name)").chars().filter(|c| !c.is_control()).take(200).collect();
+    let name = || {
+        entry
+            .server
+            .get("name")
+            .and_then(|name| name.as_str())
+            .unwrap_or("(no name)")
+            .chars()
+            .filter(|c| !c.is_control())
+            .take(200)
+            .collect()
+    };
     let skipped = |reason| Skipped { name: name(), reason };
     if !["active", "deprecated", "deleted"].contains(&entry.status.as_str()) {
         return Err(skipped("its status is unknown".to_owned()));

@@ -109,7 +109,11 @@ impl Registry {
     }
 
     /// With an error comes how long the registry asks to wait.
-    async fn attempt(&self, cursor: Option<&str>, since: Option<Timestamp>) -> Result<RegistryPage, (RegistryError, Option<Duration>)> {
+    async fn attempt(
+        &self,
+        cursor: Option<&str>,
+        since: Option<Timestamp>,
+    ) -> Result<RegistryPage, (RegistryError, Option<Duration>)> {
         let mut url = self.url.clone();
         if let Ok(mut path) = url.path_segments_mut() {
             path.pop_if_empty().extend(["v0.1", "servers"]);
@@ -122,7 +126,8 @@ impl Registry {
         let mut response = self.client.get(url).send().await.map_err(RegistryError::Unreachable).map_err(plain)?;
         let status = response.status();
         if !status.is_success() {
-            let seconds = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.trim().parse().ok());
+            let seconds =
+                response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.trim().parse().ok());
             return Err((RegistryError::Refused(status), seconds.map(Duration::from_secs)));
         }
         let mut bytes = Vec::new();

@@ -102,11 +102,18 @@ impl Selector {
         Ok(SearchReply { no_match: servers.is_empty(), servers, needs: names })
     }
 
-    async fn complete(&self, caller: &Caller, intent: Intent, needs: Vec<Need>, limit: usize) -> Result<Selection, Error> {
+    async fn complete(
+        &self,
+        caller: &Caller,
+        intent: Intent,
+        needs: Vec<Need>,
+        limit: usize,
+    ) -> Result<Selection, Error> {
         let mut ranked = self.ranked(caller, &needs).await?;
         ranked.iter_mut().for_each(|need| need.truncate(limit));
         let names: Vec<&str> = ranked.iter().flatten().map(|one| one.entry.name.as_str()).collect();
-        let servers = if names.is_empty() { Vec::new() } else { self.database.catalog_server_list(caller, &names).await? };
+        let servers =
+            if names.is_empty() { Vec::new() } else { self.database.catalog_server_list(caller, &names).await? };
         let results: Vec<NeedResult> = needs
             .into_iter()
             .zip(ranked)
@@ -117,7 +124,13 @@ impl Selector {
                     .filter_map(|one| {
                         // An import may have removed it a moment ago.
                         let server = servers.iter().find(|server| server.name == one.entry.name)?.clone();
-                        Some(Candidate { server, score: one.score, confidence: one.confidence, why: one.why, known: one.entry.known })
+                        Some(Candidate {
+                            server,
+                            score: one.score,
+                            confidence: one.confidence,
+                            why: one.why,
+                            known: one.entry.known,
+                        })
                     })
                     .collect(),
             })
@@ -143,10 +156,16 @@ impl Selector {
                 None => 1.0,
             });
             let mixed = match (&own, &expanded) {
-                (Some(own), Some(expanded)) => Some(mix(own, expanded, if need.products.is_empty() { EXPANDED } else { EXPANDED_WITH_PRODUCT })),
+                (Some(own), Some(expanded)) => {
+                    Some(mix(own, expanded, if need.products.is_empty() { EXPANDED } else { EXPANDED_WITH_PRODUCT }))
+                }
                 (one, other) => one.clone().or_else(|| other.clone()),
             };
-            wanted.push(Wanted { terms: need.terms(), vector: mixed.as_deref().map(vector), raw: own.as_deref().map(vector) });
+            wanted.push(Wanted {
+                terms: need.terms(),
+                vector: mixed.as_deref().map(vector),
+                raw: own.as_deref().map(vector),
+            });
         }
         let found: Vec<Vec<Entry>> = self.database.catalog_search(caller, self.embedder.name(), &wanted, DEPTH).await?;
         Ok(needs
@@ -174,7 +193,10 @@ fn merge(needs: &[String], ranked: Vec<Vec<Ranked>>, limit: usize) -> Vec<Found>
             }
             let next = queue.find(|one| {
                 let text = format!("text {}", domain::text::words(&one.entry.description).join(" "));
-                !seen.contains(&one.entry.name) && !seen.contains(&text) && seen.insert(one.entry.name.clone()) && seen.insert(text)
+                !seen.contains(&one.entry.name)
+                    && !seen.contains(&text)
+                    && seen.insert(one.entry.name.clone())
+                    && seen.insert(text)
             });
             servers.extend(next.map(|one| Found {
                 name: one.entry.name,

@@ -10,7 +10,8 @@ pub(crate) struct Unfit(OnceCell<Vec<Vec<f32>>>);
 impl Unfit {
     /// The greatest cosine with an example.
     pub(crate) async fn nearness(&self, embedder: &dyn Embedder, vector: &[f32]) -> Result<f32, Error> {
-        let examples = self.0.get_or_try_init(|| async { embedder.embed(&domain::intent::unfit_examples()).await }).await?;
+        let examples =
+            self.0.get_or_try_init(|| async { embedder.embed(&domain::intent::unfit_examples()).await }).await?;
         Ok(examples.iter().map(|example| cosine(example, vector)).fold(0.0, f32::max))
     }
 }

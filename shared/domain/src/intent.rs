@@ -29,38 +29,122 @@ const TALK: &str = "hi hello hey hallo servus moin bonjour salut hola ola ciao t
 
 /// Openings of talk in other scripts.
 const TALK_ELSEWHERE: [&str; 14] = [
-    "你好", "您好", "谢谢", "早上好", "नमस्ते", "धन्यवाद", "こんにちは", "ありがとう", "おはよう", "привет", "здравствуй", "спасибо", "안녕", "مرحبا",
+    "你好",
+    "您好",
+    "谢谢",
+    "早上好",
+    "नमस्ते",
+    "धन्यवाद",
+    "こんにちは",
+    "ありがとう",
+    "おはよう",
+    "привет",
+    "здравствуй",
+    "спасибо",
+    "안녕",
+    "مرحبا",
 ];
 
 /// Things that belong to the platform.
 const OURS: [&str; 14] = [
-    "agent", "agents", "workflow", "workflows", "toolbox", "toolboxes", "automation", "automations", "agenten", "agente",
-    "agentes", "bot's", "arbeitsablauf", "conversation",
+    "agent",
+    "agents",
+    "workflow",
+    "workflows",
+    "toolbox",
+    "toolboxes",
+    "automation",
+    "automations",
+    "agenten",
+    "agente",
+    "agentes",
+    "bot's",
+    "arbeitsablauf",
+    "conversation",
 ];
 const RUNS: [&str; 4] = ["run", "runs", "schedule", "execution"];
-const ACCOUNT: [&str; 8] = ["account", "plan", "subscription", "credentials", "keys", "profile", "permission", "permissions"];
+const ACCOUNT: [&str; 8] =
+    ["account", "plan", "subscription", "credentials", "keys", "profile", "permission", "permissions"];
 const DETERMINERS: [&str; 16] = [
-    "my", "the", "this", "that", "your", "our", "all", "which", "meine", "meinen", "den", "diesen", "mon", "mi", "mis", "these",
+    "my", "the", "this", "that", "your", "our", "all", "which", "meine", "meinen", "den", "diesen", "mon", "mi", "mis",
+    "these",
 ];
 /// What one does to them, or asks about them.
 const ACTIONS: [&str; 58] = [
-    "delete", "remove", "stop", "pause", "resume", "start", "restart", "rename", "change", "edit", "update", "cancel", "list",
-    "show", "run", "make", "disable", "enable", "turn", "schedule", "reschedule", "revoke", "duplicate", "copy", "clone",
-    "retry", "undo", "modify", "set", "switch", "deactivate", "activate", "give", "clear", "reset", "upgrade", "what", "which",
-    "how", "why", "when", "did", "is", "are", "do", "have", "losche", "losch", "pausiere", "stoppe", "zeige", "andere",
-    "starte", "supprime", "arrete", "elimina", "borra", "detener",
+    "delete",
+    "remove",
+    "stop",
+    "pause",
+    "resume",
+    "start",
+    "restart",
+    "rename",
+    "change",
+    "edit",
+    "update",
+    "cancel",
+    "list",
+    "show",
+    "run",
+    "make",
+    "disable",
+    "enable",
+    "turn",
+    "schedule",
+    "reschedule",
+    "revoke",
+    "duplicate",
+    "copy",
+    "clone",
+    "retry",
+    "undo",
+    "modify",
+    "set",
+    "switch",
+    "deactivate",
+    "activate",
+    "give",
+    "clear",
+    "reset",
+    "upgrade",
+    "what",
+    "which",
+    "how",
+    "why",
+    "when",
+    "did",
+    "is",
+    "are",
+    "do",
+    "have",
+    "losche",
+    "losch",
+    "pausiere",
+    "stoppe",
+    "zeige",
+    "andere",
+    "starte",
+    "supprime",
+    "arrete",
+    "elimina",
+    "borra",
+    "detener",
 ];
 const ADVERBS: [&str; 16] = [
-    "every", "daily", "weekly", "hourly", "monthly", "instead", "again", "twice", "once", "later", "now", "tomorrow", "day",
-    "hour", "often", "earlier",
+    "every", "daily", "weekly", "hourly", "monthly", "instead", "again", "twice", "once", "later", "now", "tomorrow",
+    "day", "hour", "often", "earlier",
 ];
 
 pub fn intent(text: &str) -> Intent {
     let said = words(text);
     let said: Vec<&str> = said.iter().map(String::as_str).collect();
     let trimmed = text.trim();
-    let elsewhere = trimmed.chars().count() < 12 && TALK_ELSEWHERE.iter().any(|talk| trimmed.to_lowercase().starts_with(talk));
-    if said.is_empty() || elsewhere || (said.len() <= 8 && said.iter().all(|word| TALK.split_whitespace().any(|talk| talk == *word))) {
+    let elsewhere =
+        trimmed.chars().count() < 12 && TALK_ELSEWHERE.iter().any(|talk| trimmed.to_lowercase().starts_with(talk));
+    if said.is_empty()
+        || elsewhere
+        || (said.len() <= 8 && said.iter().all(|word| TALK.split_whitespace().any(|talk| talk == *word)))
+    {
         return Intent::Talk;
     }
     if is_platform(&said) { Intent::Platform } else { Intent::Task }
@@ -76,7 +160,8 @@ fn is_platform(said: &[&str]) -> bool {
     let ours = |things: &[&str]| {
         said.iter().enumerate().any(|(at, word)| {
             things.contains(word)
-                && (at == 1 && ACTIONS.contains(&said[0]) || said[at.saturating_sub(3)..at].iter().any(|before| DETERMINERS.contains(before)))
+                && (at == 1 && ACTIONS.contains(&said[0])
+                    || said[at.saturating_sub(3)..at].iter().any(|before| DETERMINERS.contains(before)))
         })
     };
     if acts && (ours(&OURS) || said.len() <= 8 && ours(&RUNS)) {
@@ -84,22 +169,38 @@ fn is_platform(said: &[&str]) -> bool {
     }
     // "run it every day instead": about what was made before.
     let pronoun = said.len() > 1 && matches!(said[1], "it" | "this" | "that" | "them");
-    if pronoun && matches!(said[0], "run" | "make" | "do" | "execute" | "start" | "repeat" | "stop" | "pause" | "schedule" | "cancel")
+    if pronoun
+        && matches!(
+            said[0],
+            "run" | "make" | "do" | "execute" | "start" | "repeat" | "stop" | "pause" | "schedule" | "cancel"
+        )
         && (said.len() <= 3 || said.iter().any(|word| ADVERBS.contains(word)))
         && concepts_in(&owned).is_empty()
     {
         return true;
     }
     let undoes = matches!(said[0], "undo" | "revert") && said.len() <= 6;
-    let signs = matches!(said[0], "log" | "sign") && said.len() <= 4 && said.iter().any(|word| matches!(*word, "out" | "off" | "in"));
+    let signs = matches!(said[0], "log" | "sign")
+        && said.len() <= 4
+        && said.iter().any(|word| matches!(*word, "out" | "off" | "in"));
     let stored = said.windows(2).any(|pair| matches!(pair, ["stored" | "saved", "credentials" | "keys" | "secrets"]));
-    let asks_own = said.len() <= 8 && said.windows(2).any(|pair| matches!(pair[0], "my" | "this") && ACCOUNT.contains(&pair[1]));
-    let given = said.iter().any(|word| ACCOUNT.contains(word)) && said.iter().any(|word| matches!(*word, "stored" | "gave" | "given"));
-    undoes || signs || stored || given || (acts && asks_own && concepts_in(&owned).is_empty())
+    let asks_own =
+        said.len() <= 8 && said.windows(2).any(|pair| matches!(pair[0], "my" | "this") && ACCOUNT.contains(&pair[1]));
+    let given = said.iter().any(|word| ACCOUNT.contains(word))
+        && said.iter().any(|word| matches!(*word, "stored" | "gave" | "given"));
+    undoes
+        || signs
+        || stored
+        || given
+        || (acts && asks_own && concepts_in(&owned).is_empty())
         || said.len() <= 5 && said.starts_with(&["change", "my", "password"])
 }
 
 /// Requests that no server fulfils, to be compared with by meaning.
 pub fn unfit_examples() -> Vec<&'static str> {
-    include_str!("intent/unfit.txt").lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#')).collect()
+    include_str!("intent/unfit.txt")
+        .lines()
+        .map(str::trim)
+        .filter(|line| !line.is_empty() && !line.starts_with('#'))
+        .collect()
 }

@@ -12,13 +12,90 @@ use clauses::{Clause, clauses};
 
 /// Verbs that begin a task.
 pub(crate) const VERBS: [&str; 84] = [
-    "read", "write", "look", "search", "find", "get", "fetch", "list", "show", "send", "post", "create", "make", "add",
-    "update", "delete", "remove", "save", "store", "log", "sync", "move", "copy", "upload", "download", "translate",
-    "summarise", "summarize", "transcribe", "extract", "convert", "generate", "draw", "plot", "email", "notify", "ping",
-    "page", "message", "text", "call", "schedule", "book", "plan", "monitor", "watch", "track", "check", "query", "run",
-    "execute", "deploy", "build", "test", "review", "open", "close", "assign", "tell", "remind", "remember", "scrape",
-    "crawl", "load", "put", "write", "turn", "switch", "change", "edit", "manage", "control", "publish", "pay", "compute",
-    "calculate", "compare", "analyse", "analyze", "collect", "answer", "reply", "alert", "connect",
+    "read",
+    "write",
+    "look",
+    "search",
+    "find",
+    "get",
+    "fetch",
+    "list",
+    "show",
+    "send",
+    "post",
+    "create",
+    "make",
+    "add",
+    "update",
+    "delete",
+    "remove",
+    "save",
+    "store",
+    "log",
+    "sync",
+    "move",
+    "copy",
+    "upload",
+    "download",
+    "translate",
+    "summarise",
+    "summarize",
+    "transcribe",
+    "extract",
+    "convert",
+    "generate",
+    "draw",
+    "plot",
+    "email",
+    "notify",
+    "ping",
+    "page",
+    "message",
+    "text",
+    "call",
+    "schedule",
+    "book",
+    "plan",
+    "monitor",
+    "watch",
+    "track",
+    "check",
+    "query",
+    "run",
+    "execute",
+    "deploy",
+    "build",
+    "test",
+    "review",
+    "open",
+    "close",
+    "assign",
+    "tell",
+    "remind",
+    "remember",
+    "scrape",
+    "crawl",
+    "load",
+    "put",
+    "write",
+    "turn",
+    "switch",
+    "change",
+    "edit",
+    "manage",
+    "control",
+    "publish",
+    "pay",
+    "compute",
+    "calculate",
+    "compare",
+    "analyse",
+    "analyze",
+    "collect",
+    "answer",
+    "reply",
+    "alert",
+    "connect",
 ];
 
 /// Words that say nothing about what is searched.
@@ -45,7 +122,7 @@ pub struct Need {
     pub products: Vec<&'static Product>,
     /// True when it speaks of a task that the lexicon knows.
     pub familiar: bool,
-    /// True when it is in another language and no word of it is understood.
+    /// True when no word of it is understood.
     pub opaque: bool,
 }
 
@@ -137,7 +214,10 @@ struct Draft {
 
 impl Draft {
     fn new(clause: &Clause, foreign: bool) -> Self {
-        let said = words(&clause.text);
+        let mut said = words(&clause.text);
+        if foreign {
+            said.retain(|word| !text::is_function_word(word));
+        }
         let mut products = products_in(&said);
         let understood = if foreign { gloss_words(&clause.text) } else { said };
         for product in products_in(&understood) {
@@ -145,7 +225,12 @@ impl Draft {
                 products.push(product);
             }
         }
-        Self { text: clause.text.clone(), colon: clause.colon && !products.is_empty(), products, concepts: concepts_in(&understood) }
+        Self {
+            text: clause.text.clone(),
+            colon: clause.colon && !products.is_empty(),
+            products,
+            concepts: concepts_in(&understood),
+        }
     }
 
     fn is_bare(&self) -> bool {
@@ -167,7 +252,8 @@ impl Draft {
         let verb = said.iter().take(3).any(|word| VERBS.contains(&word.as_str()));
         // "Xero invoices and contacts", "studies about sleep and memory".
         let named = !before.products.is_empty() && said.len() <= 3;
-        let about = said.len() <= 2 && words(&before.text).iter().any(|word| matches!(word.as_str(), "about" | "between" | "with" | "of"));
+        let about = said.len() <= 2
+            && words(&before.text).iter().any(|word| matches!(word.as_str(), "about" | "between" | "with" | "of"));
         verb || !(named || about)
     }
 
@@ -231,6 +317,9 @@ impl Draft {
             let query = glosses.into_iter().chain(names).collect::<Vec<_>>().join(" ");
             if query.is_empty() { self.text.clone() } else { query }
         } else {
+            // Letters that are no words of any kind.
+            let unknown = words(&self.text).iter().all(|word| !text::knows(word) && !text::is_function_word(word));
+            opaque = unknown && self.is_bare();
             self.text.clone()
         };
         let mut expansion: Vec<&str> = self.products.iter().map(|product| product.name.as_str()).collect();

@@ -74,6 +74,8 @@ const NAMED: f32 = 0.25;
 const MENTIONED: f32 = 0.15;
 const KNOWN: f32 = 0.2;
 const OFFICIAL: f32 = 0.08;
+/// Our own seed says what such a server wants and how to get it.
+const SEEDED: f32 = 0.16;
 const FORK: f32 = 0.12;
 const DOUBTFUL: f32 = 0.12;
 /// What an entry without a vector yet gets for similarity, by the words that it shares.
@@ -120,7 +122,13 @@ fn score(entry: &Entry, naming: Naming, official: bool) -> f32 {
         Naming::No => 0.0,
     };
     let flag = |set: bool, weight: f32| if set { weight } else { 0.0 };
-    similarity + WORDS * entry.words + naming + KNOWN * entry.known * fits + flag(official, OFFICIAL)
+    let close = ((similarity - 0.3) / 0.2).clamp(0.0, 1.0);
+    similarity
+        + WORDS * entry.words
+        + naming
+        + KNOWN * entry.known * fits
+        + flag(official, OFFICIAL)
+        + flag(entry.seeded, SEEDED * close)
         - flag(entry.fork, FORK)
         - flag(entry.deprecated || !entry.verified, DOUBTFUL)
 }
@@ -131,7 +139,9 @@ fn naming(entry: &Entry, products: &[(HashSet<String>, String)]) -> Naming {
     }
     let last = entry.name.rsplit('/').next().unwrap_or_default();
     let label: HashSet<String> =
-        stems(&format!("{} {} {}", entry.title, last, entry.package.as_deref().unwrap_or_default())).into_iter().collect();
+        stems(&format!("{} {} {}", entry.title, last, entry.package.as_deref().unwrap_or_default()))
+            .into_iter()
+            .collect();
     let description: HashSet<String> = stems(&entry.description).into_iter().collect();
     products
         .iter()

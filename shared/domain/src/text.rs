@@ -11,9 +11,11 @@ mod repair;
 mod translate;
 
 pub use content::content;
+pub(crate) use dictionary::knows;
 pub use fold::{fold, stem, stems, words};
 pub use lexicon::{Concept, Product, concepts_in, products_in};
 pub use repair::repair;
+pub(crate) use translate::is_function_word;
 pub use translate::{Translation, is_foreign, translate};
 
 #[cfg(test)]

@@ -2,7 +2,18 @@ use super::*;
 
 #[test]
 fn talk_is_not_searched() {
-    for text in ["hello there", "hi", "Thanks a lot!", "good morning", "你好", "नमस्ते", "???", "", "Hallo, wie geht es dir?", "ok great"] {
+    for text in [
+        "hello there",
+        "hi",
+        "Thanks a lot!",
+        "good morning",
+        "你好",
+        "नमस्ते",
+        "???",
+        "",
+        "Hallo, wie geht es dir?",
+        "ok great",
+    ] {
         assert_eq!(intent(text), Intent::Talk, "{text}");
     }
 }

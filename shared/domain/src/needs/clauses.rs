@@ -11,8 +11,28 @@ pub(super) struct Clause {
 
 /// Words that join two things to do.
 const JOINTS: [&str; 22] = [
-    "and", "then", "plus", "&", "und", "dann", "sowie", "et", "puis", "y", "luego", "e", "poi", "och", "og", "en", "и",
-    "और", "+", "afterwards", "anschließend", "también",
+    "and",
+    "then",
+    "plus",
+    "&",
+    "und",
+    "dann",
+    "sowie",
+    "et",
+    "puis",
+    "y",
+    "luego",
+    "e",
+    "poi",
+    "och",
+    "og",
+    "en",
+    "и",
+    "और",
+    "+",
+    "afterwards",
+    "anschließend",
+    "también",
 ];
 
 pub(super) fn clauses(text: &str) -> Vec<Clause> {
@@ -45,8 +65,9 @@ fn sentences(text: &str) -> Vec<String> {
     let mut sentences = vec![String::new()];
     let mut chars = text.chars().peekable();
     while let Some(c) = chars.next() {
-        let ends = matches!(c, ',' | ';' | '!' | '?' | '\n' | '、' | '，' | '。' | '；' | '？' | '！' | '।' | '并' | '和')
-            || (c == '.' && chars.peek().is_none_or(|next| next.is_whitespace()));
+        let ends =
+            matches!(c, ',' | ';' | '!' | '?' | '\n' | '、' | '，' | '。' | '；' | '？' | '！' | '।' | '并' | '和')
+                || (c == '.' && chars.peek().is_none_or(|next| next.is_whitespace()));
         match sentences.last_mut() {
             Some(last) if !ends => last.push(c),
             _ => sentences.push(String::new()),

@@ -26,7 +26,10 @@ fn a_request_for_one_thing_is_one_need() {
 #[test]
 fn a_request_for_several_things_is_cut_as_a_person_would() {
     for (request, count) in [
-        ("Transcribe meeting recordings, create Jira tickets for the action items and post the summary to Confluence", 3),
+        (
+            "Transcribe meeting recordings, create Jira tickets for the action items and post the summary to Confluence",
+            3,
+        ),
         ("Tell me the time in different time zones, and remember facts about people in a knowledge graph", 2),
         ("Create a ticket in Linear whenever a new GitHub issue is opened", 2),
         ("look up flights and hotels for a trip and add the plan to Google Calendar", 3),

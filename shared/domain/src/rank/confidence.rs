@@ -34,7 +34,7 @@ pub(super) fn confidence<'a>(need: &Need, best: impl Iterator<Item = (&'a Entry,
         similarity = 0.7 * words;
     }
     let flag = |set: bool, weight: f32| if set { weight } else { 0.0 };
-    let evidence = 5.0 * own + 3.0 * similarity + 2.5 * words - 9.0 * unfit
+    let evidence = 5.0 * own + 3.0 * similarity + 2.5 * words - 10.0 * unfit
         + match naming {
             Naming::Named => 4.5,
             Naming::Mentioned => 3.0,

@@ -38,8 +38,10 @@ fn twins_collapse_into_the_better_one() {
     let first = Entry { known: 0.5, ..entry("a.b/weather", "A weather server, with forecasts") };
     let same_text = entry("c.d/other", "A weather server with forecasts.");
     let package = |name: &str| Some(name.to_owned());
-    let original = Entry { package: package("pypi:mcp-weather"), ..entry("e.f/mcp-weather", "Weather data from stations") };
-    let republished = Entry { package: package("pypi:iflow-mcp-mcp-weather"), ..entry("g.h/fork", "Forecasts of stations") };
+    let original =
+        Entry { package: package("pypi:mcp-weather"), ..entry("e.f/mcp-weather", "Weather data from stations") };
+    let republished =
+        Entry { package: package("pypi:iflow-mcp-mcp-weather"), ..entry("g.h/fork", "Forecasts of stations") };
     let ranked = rank(&need("weather"), vec![same_text, republished, first, original], 0.1);
     assert_eq!(ranked.len(), 2);
     assert_eq!(ranked[0].entry.name, "a.b/weather");
@@ -48,7 +50,8 @@ fn twins_collapse_into_the_better_one() {
 #[test]
 fn doubtful_entries_sink() {
     let sure = entry("a.b/mail", "Reads mail from an inbox");
-    let doubtful = Entry { verified: false, similarity: Some(0.65), ..entry("c.d/mail", "Reads all mail of a mailbox") };
+    let doubtful =
+        Entry { verified: false, similarity: Some(0.65), ..entry("c.d/mail", "Reads all mail of a mailbox") };
     let old = Entry { deprecated: true, similarity: Some(0.65), ..entry("e.f/mail", "Mailbox reader for agents") };
     let ranked = rank(&need("read my mail"), vec![doubtful, old, sure], 0.1);
     assert_eq!(ranked[0].entry.name, "a.b/mail");
@@ -63,15 +66,27 @@ fn a_named_product_beats_a_near_text() {
 
 #[test]
 fn what_nobody_does_has_little_confidence() {
-    let found = || vec![Entry { similarity: Some(0.4), own_similarity: Some(0.4), words: 0.1, ..entry("a.b/garden", "Garden plants") }];
+    let found = || {
+        vec![Entry {
+            similarity: Some(0.4),
+            own_similarity: Some(0.4),
+            words: 0.1,
+            ..entry("a.b/garden", "Garden plants")
+        }]
+    };
     assert!(rank(&need("mow the lawn behind the house"), found(), 0.7)[0].confidence < ANSWERED);
-    assert!(rank(&need("weather in Berlin"), vec![entry("a.b/weather", "Weather forecasts")], 0.15)[0].confidence > 0.8);
+    assert!(
+        rank(&need("weather in Berlin"), vec![entry("a.b/weather", "Weather forecasts")], 0.15)[0].confidence > 0.8
+    );
     assert!(rank(&need("weather"), Vec::new(), 0.1).is_empty());
 }
 
 #[test]
 fn confidence_falls_along_the_list() {
-    let found = (0..20).map(|n| Entry { similarity: Some(0.7 - 0.02 * n as f32), ..entry(&format!("a.b/s{n}"), &format!("Thing {n} number")) });
+    let found = (0..20).map(|n| Entry {
+        similarity: Some(0.7 - 0.02 * n as f32),
+        ..entry(&format!("a.b/s{n}"), &format!("Thing {n} number"))
+    });
     let ranked = rank(&need("weather"), found.collect(), 0.1);
     assert!(ranked.windows(2).all(|pair| pair[0].confidence >= pair[1].confidence && pair[0].score >= pair[1].score));
     assert!(ranked.iter().all(|one| (0.0..=1.0).contains(&one.confidence)));
@@ -79,7 +94,8 @@ fn confidence_falls_along_the_list() {
 
 #[test]
 fn an_entry_without_a_vector_is_found_by_its_words() {
-    let fresh = Entry { similarity: None, own_similarity: None, words: 0.8, ..entry("a.b/strava", "Strava activities") };
+    let fresh =
+        Entry { similarity: None, own_similarity: None, words: 0.8, ..entry("a.b/strava", "Strava activities") };
     let ranked = rank(&need("log my Strava training"), vec![fresh], 0.1);
     assert!(ranked[0].confidence > ANSWERED, "{}", ranked[0].confidence);
 }

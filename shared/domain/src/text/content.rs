@@ -22,11 +22,23 @@ const BOILERPLATE: [&str; 16] = [
 
 /// Words before them that say nothing either.
 const FILLERS: [&str; 12] = [
-    "a", "an", "the", "simple", "lightweight", "powerful", "comprehensive", "official", "unofficial", "production-ready", "python", "typescript",
+    "a",
+    "an",
+    "the",
+    "simple",
+    "lightweight",
+    "powerful",
+    "comprehensive",
+    "official",
+    "unofficial",
+    "production-ready",
+    "python",
+    "typescript",
 ];
 
 /// Words of a package name that are not the product's.
-const NAME_NOISE: [&str; 11] = ["mcp", "server", "servers", "the", "for", "py", "io", "github", "remote", "mcpserver", "universal"];
+const NAME_NOISE: [&str; 11] =
+    ["mcp", "server", "servers", "the", "for", "py", "io", "github", "remote", "mcpserver", "universal"];
 
 /// Prefixes under which others' servers are published again.
 const REPUBLISHERS: [&str; 5] = ["iflow-mcp-", "mseep-", "mcpbind-", "universal-mcp-", "awslabs-"];
@@ -47,7 +59,8 @@ fn label(name: &str, title: &str, package: Option<&str>) -> String {
         title.to_owned()
     } else {
         let identifier = package.and_then(|package| package.split_once(':')).map_or(last, |(_, identifier)| identifier);
-        let short = identifier.rsplit('/').next().unwrap_or(identifier).split(':').next().unwrap_or_default().to_lowercase();
+        let short =
+            identifier.rsplit('/').next().unwrap_or(identifier).split(':').next().unwrap_or_default().to_lowercase();
         let short = short.replace(['_', '.'], "-");
         REPUBLISHERS.iter().find_map(|prefix| short.strip_prefix(prefix)).unwrap_or(&short).to_owned()
     };
@@ -59,12 +72,18 @@ fn label(name: &str, title: &str, package: Option<&str>) -> String {
 }
 
 fn without_boilerplate(description: &str) -> String {
-    let mut text = format!(" {} ", description.split_whitespace().filter(|word| !word.contains("://")).collect::<Vec<_>>().join(" "));
+    let mut text = format!(
+        " {} ",
+        description.split_whitespace().filter(|word| !word.contains("://")).collect::<Vec<_>>().join(" ")
+    );
     for phrase in BOILERPLATE {
         text = without(&text, phrase);
     }
     let mut words: Vec<&str> = text.split_whitespace().collect();
-    while words.first().is_some_and(|first| FILLERS.contains(&first.to_lowercase().as_str()) || matches!(*first, "for" | "to" | "that" | "which" | "—" | "-" | "–" | ":")) {
+    while words.first().is_some_and(|first| {
+        FILLERS.contains(&first.to_lowercase().as_str())
+            || matches!(*first, "for" | "to" | "that" | "which" | "—" | "-" | "–" | ":")
+    }) {
         words.remove(0);
     }
     words.join(" ").trim_matches([' ', '.', ',', ':', ';', '-', '—', '–']).to_owned()

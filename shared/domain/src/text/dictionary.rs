@@ -3,8 +3,9 @@
 use super::fold::stem;
 use std::{collections::HashSet, sync::LazyLock};
 
-static ENGLISH: LazyLock<HashSet<&'static str>> = LazyLock::new(|| include_str!("english.txt").split_whitespace().collect());
+static ENGLISH: LazyLock<HashSet<&'static str>> =
+    LazyLock::new(|| include_str!("english.txt").split_whitespace().collect());
 
-pub(super) fn knows(word: &str) -> bool {
+pub(crate) fn knows(word: &str) -> bool {
     ENGLISH.contains(word) || ENGLISH.contains(stem(word).as_str())
 }

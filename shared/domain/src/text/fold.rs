@@ -43,7 +43,10 @@ pub fn stem(word: &str) -> String {
     if stem.len() > 5 && stem.ends_with("ing") {
         stem = &stem[..stem.len() - 3];
         let bytes = stem.as_bytes();
-        if stem.len() > 2 && bytes[stem.len() - 1] == bytes[stem.len() - 2] && !matches!(bytes[stem.len() - 1], b's' | b'l') {
+        if stem.len() > 2
+            && bytes[stem.len() - 1] == bytes[stem.len() - 2]
+            && !matches!(bytes[stem.len() - 1], b's' | b'l')
+        {
             stem = &stem[..stem.len() - 1];
         }
     } else if stem.len() > 4 && stem.ends_with("ed") {

@@ -61,9 +61,8 @@ static CONCEPTS: LazyLock<Concepts> = LazyLock::new(|| {
 /// Every word of the product names, and every word and stem of the concepts: what a misspelt word may have meant.
 pub(super) static PRODUCT_WORDS: LazyLock<HashSet<String>> =
     LazyLock::new(|| PRODUCTS.by_words.keys().flatten().filter(|word| word.len() >= 4).cloned().collect());
-pub(super) static TASK_WORDS: LazyLock<HashSet<String>> = LazyLock::new(|| {
-    lines(include_str!("concepts.txt")).flat_map(words).filter(|word| word.len() >= 3).collect()
-});
+pub(super) static TASK_WORDS: LazyLock<HashSet<String>> =
+    LazyLock::new(|| lines(include_str!("concepts.txt")).flat_map(words).filter(|word| word.len() >= 3).collect());
 
 pub(super) fn lines(text: &'static str) -> impl Iterator<Item = &'static str> {
     text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'))

@@ -35,10 +35,17 @@ fn meant(word: &str) -> Option<&'static str> {
     let tasks = TASK_WORDS.iter().map(String::as_str).chain(VERBS).map(|other| (other, 1));
     products
         .chain(tasks)
-        .filter(|(other, _)| other.as_bytes().first() == word.as_bytes().first() && other.len().abs_diff(word.len()) <= allowed)
+        .filter(|(other, _)| {
+            other.as_bytes().first() == word.as_bytes().first() && other.len().abs_diff(word.len()) <= allowed
+        })
         .filter_map(|(other, rank)| {
             let distance = distance(word.as_bytes(), other.as_bytes());
-            (distance <= allowed && distance * 3 < word.len()).then_some((distance, rank, other.len().abs_diff(word.len()), other))
+            (distance <= allowed && distance * 3 < word.len()).then_some((
+                distance,
+                rank,
+                other.len().abs_diff(word.len()),
+                other,
+            ))
         })
         .min()
         .map(|(.., other)| other)

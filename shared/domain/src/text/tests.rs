@@ -9,14 +9,17 @@ fn folding_drops_accents_and_keeps_other_scripts() {
 
 #[test]
 fn stems_meet() {
-    for (one, other) in [("lamps", "lamp"), ("scraping", "scrape"), ("stories", "story"), ("running", "run"), ("boxes", "box")] {
+    for (one, other) in
+        [("lamps", "lamp"), ("scraping", "scrape"), ("stories", "story"), ("running", "run"), ("boxes", "box")]
+    {
         assert_eq!(stem(one), stem(other), "{one} {other}");
     }
 }
 
 #[test]
 fn the_longest_product_name_wins() {
-    let names = |text: &str| products_in(&words(text)).into_iter().map(|product| product.name.as_str()).collect::<Vec<_>>();
+    let names =
+        |text: &str| products_in(&words(text)).into_iter().map(|product| product.name.as_str()).collect::<Vec<_>>();
     assert_eq!(names("from GMail into google sheets and gsheets"), ["gmail", "google sheets"]);
     assert_eq!(names("our k8s"), ["kubernetes"]);
     assert!(names("nothing of the kind").is_empty());
@@ -26,17 +29,29 @@ fn the_longest_product_name_wins() {
 fn misspelt_words_are_repaired_and_correct_ones_stay() {
     assert_eq!(repair("kubernets cluser pods lisst"), "kubernetes cluster pods list");
     assert_eq!(repair("sned a mesage on slak"), "send a message on slack");
-    for correct in ["cast my vote in the election", "paint my living room walls", "renew my passport", "Cara's lease at the notary"] {
+    for correct in [
+        "cast my vote in the election",
+        "paint my living room walls",
+        "renew my passport",
+        "Cara's lease at the notary",
+    ] {
         assert_eq!(repair(correct), correct);
     }
 }
 
 #[test]
 fn languages_are_told_apart() {
-    for foreign in ["Wie wird das Wetter morgen in Berlin?", "Buscar vuelos baratos a Madrid", "查询北京明天的天气", "Mähe den Rasen hinter dem Haus"] {
+    for foreign in [
+        "Wie wird das Wetter morgen in Berlin?",
+        "Buscar vuelos baratos a Madrid",
+        "查询北京明天的天气",
+        "Mähe den Rasen hinter dem Haus",
+    ] {
         assert!(is_foreign(foreign), "{foreign}");
     }
-    for english in ["watch our servers", "run SQL on Snowflake", "Xero invoices and contacts", "post it on the café's page"] {
+    for english in
+        ["watch our servers", "run SQL on Snowflake", "Xero invoices and contacts", "post it on the café's page"]
+    {
         assert!(!is_foreign(english), "{english}");
     }
 }
@@ -50,8 +65,18 @@ fn glosses_come_in_order_and_once() {
 
 #[test]
 fn content_leaves_out_what_every_entry_says() {
-    let text = content("io.agentopia.pypi/mseep-jax-mcp", "mseep-jax-mcp", "MCP server for JAX documentation", Some("pypi:mseep-jax-mcp"));
+    let text = content(
+        "io.agentopia.pypi/mseep-jax-mcp",
+        "mseep-jax-mcp",
+        "MCP server for JAX documentation",
+        Some("pypi:mseep-jax-mcp"),
+    );
     assert_eq!(text, "jax: JAX documentation");
-    let text = content("io.github.modelcontextprotocol/time", "Time", "A Model Context Protocol server providing time.", Some("pypi:mcp-server-time"));
+    let text = content(
+        "io.github.modelcontextprotocol/time",
+        "Time",
+        "A Model Context Protocol server providing time.",
+        Some("pypi:mcp-server-time"),
+    );
     assert_eq!(text, "Time: providing time");
 }

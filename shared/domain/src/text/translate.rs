@@ -25,6 +25,11 @@ const FUNCTION_WORDS: &str = "ich mochte meine meinen mein mir die der das dem d
 /// Words that are in English requests only.
 const ENGLISH: [&str; 8] = ["the", "my", "is", "and", "for", "our", "with", "how"];
 
+/// True for a small word of another language; some of them are also names of products ("über").
+pub(crate) fn is_function_word(word: &str) -> bool {
+    FUNCTION_WORDS.split_whitespace().any(|other| other == word)
+}
+
 struct Dictionary {
     /// Words of alphabetic scripts, by their first word.
     spaced: HashMap<String, Vec<(Vec<String>, &'static str)>>,
@@ -66,11 +71,14 @@ pub fn is_foreign(text: &str) -> bool {
     if words.iter().any(|word| ENGLISH.contains(&word.as_str())) {
         return false;
     }
-    let function = words.iter().filter(|word| FUNCTION_WORDS.split_whitespace().any(|other| other == *word)).count();
+    let function = words.iter().filter(|word| is_function_word(word)).count();
     let unknown = words.iter().filter(|word| word.len() > 3 && !dictionary::knows(word)).count();
     let accented = text.chars().any(|c| c.is_alphabetic() && !c.is_ascii());
     let glossed = words.iter().filter(|word| DICTIONARY.spaced.contains_key(*word) && !dictionary::knows(word)).count();
-    function >= 2 || (function >= 1 && unknown >= 1) || (accented && unknown >= 1) || (glossed >= 1 && unknown * 2 >= words.len())
+    function >= 2
+        || (function >= 1 && unknown >= 1)
+        || (accented && unknown >= 1)
+        || (glossed >= 1 && unknown * 2 >= words.len())
 }
 
 /// The words of the text that are understood.
@@ -87,7 +95,10 @@ pub fn translate(text: &str) -> Translation {
     let words = words(&rest);
     let mut at = 0;
     while at < words.len() {
-        let meaning = DICTIONARY.spaced.get(&words[at]).and_then(|all| all.iter().find(|(more, _)| words[at + 1..].starts_with(more)));
+        let meaning = DICTIONARY
+            .spaced
+            .get(&words[at])
+            .and_then(|all| all.iter().find(|(more, _)| words[at + 1..].starts_with(more)));
         match meaning {
             Some((more, english)) => {
                 found.push((at, english));

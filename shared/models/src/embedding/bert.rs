@@ -55,7 +55,10 @@ struct Layer {
 impl Bert {
     pub(super) fn load(config: &Config, file: &[u8], folder: &Path) -> Result<Self, Error> {
         let wrong = |why: String| Error::Model(folder.to_owned(), why);
-        if config.hidden_act != "gelu" || config.num_attention_heads == 0 || config.hidden_size % config.num_attention_heads != 0 {
+        if config.hidden_act != "gelu"
+            || config.num_attention_heads == 0
+            || config.hidden_size % config.num_attention_heads != 0
+        {
             return Err(wrong("its config.json describes another kind of model".to_owned()));
         }
         let tensors = SafeTensors::deserialize(file).map_err(|e| wrong(e.to_string()))?;
@@ -70,7 +73,10 @@ impl Bert {
         };
         let (size, wide) = (config.hidden_size, config.intermediate_size);
         let norm = |name: &str| {
-            Ok::<_, Error>(Norm { weight: read(&format!("{name}.weight"), size)?, bias: read(&format!("{name}.bias"), size)? })
+            Ok::<_, Error>(Norm {
+                weight: read(&format!("{name}.weight"), size)?,
+                bias: read(&format!("{name}.bias"), size)?,
+            })
         };
         let linear = |names: &[String], inputs: usize, outputs: usize| {
             let mut weights = Vec::with_capacity(names.len() * inputs * outputs);
@@ -83,7 +89,9 @@ impl Bert {
         };
         let kind = read("embeddings.token_type_embeddings.weight", 2 * size)?;
         let mut places = read("embeddings.position_embeddings.weight", config.max_position_embeddings * size)?;
-        places.chunks_exact_mut(size).for_each(|place| place.iter_mut().zip(&kind).for_each(|(place, kind)| *place += kind));
+        places
+            .chunks_exact_mut(size)
+            .for_each(|place| place.iter_mut().zip(&kind).for_each(|(place, kind)| *place += kind));
         let layers = (0..config.num_hidden_layers)
             .map(|at| {
                 let at = format!("encoder.layer.{at}");

@@ -56,7 +56,9 @@ impl Embedder for MiniLm {
     async fn embed(&self, texts: &[&str]) -> Result<Vec<Vec<f32>>, Error> {
         let texts: Vec<String> = texts.iter().map(|text| (*text).to_owned()).collect();
         let inner = self.0.clone();
-        tokio::task::spawn_blocking(move || inner.embed(&texts)).await.map_err(|panicked| Error::Compute(Box::new(panicked)))?
+        tokio::task::spawn_blocking(move || inner.embed(&texts))
+            .await
+            .map_err(|panicked| Error::Compute(Box::new(panicked)))?
     }
 
     fn name(&self) -> &str {

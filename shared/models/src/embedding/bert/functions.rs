@@ -9,7 +9,8 @@ fn exp(x: f32) -> f32 {
     let y = (x * std::f32::consts::LOG2_E).clamp(-126.0, 126.0);
     let whole = (y + 12_582_912.0) - 12_582_912.0;
     let rest = (y - whole) * std::f32::consts::LN_2;
-    let power = 1.0 + rest * (1.0 + rest * (0.5 + rest * (1.0 / 6.0 + rest * (1.0 / 24.0 + rest * (1.0 / 120.0 + rest / 720.0)))));
+    let power = 1.0
+        + rest * (1.0 + rest * (0.5 + rest * (1.0 / 6.0 + rest * (1.0 / 24.0 + rest * (1.0 / 120.0 + rest / 720.0)))));
     f32::from_bits(((whole as i32 + 127) as u32) << 23) * power
 }
 
@@ -65,7 +66,9 @@ mod tests {
             let x = step as f32 / 100.0;
             assert!((exp(x) / x.exp() - 1.0).abs() < 2e-6, "{x}");
         }
-        for (x, expected) in [(-3.0, -0.004_049_69), (-1.0, -0.158_655_26), (0.0, 0.0), (0.5, 0.345_731_23), (2.0, 1.954_499_7)] {
+        for (x, expected) in
+            [(-3.0, -0.004_049_69), (-1.0, -0.158_655_26), (0.0, 0.0), (0.5, 0.345_731_23), (2.0, 1.954_499_7)]
+        {
             assert!((gelu_one(x) - expected).abs() < 2e-6, "{x}: {}", gelu_one(x));
         }
     }
