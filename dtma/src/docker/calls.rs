@@ -69,12 +69,10 @@ impl Engine {
         Ok(found.into_iter().map(|(id, state, created, labels)| seen(id, state, created, &labels)).collect())
     }
 
-    /// Throw-away containers that a killed daemon left behind.
+    /// Throw-away containers of this toolbox; after a start, those that a killed daemon left behind.
     pub async fn leftovers(&self, toolbox: ToolboxId) -> Result<Vec<String>, Error> {
         let found = self.labelled(format!("{}={toolbox}", labels::INSTALL)).await?;
-        // An image made of such a container hands the label on, so the other label decides.
-        let ours = found.into_iter().filter(|(_, _, _, labels)| !labels.contains_key(labels::TOOLBOX));
-        Ok(ours.map(|(id, ..)| id).collect())
+        Ok(found.into_iter().map(|(id, ..)| id).collect())
     }
 
     async fn labelled(

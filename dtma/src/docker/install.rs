@@ -129,7 +129,15 @@ impl Engine {
     pub async fn commit(&self, id: &str, image: Committed<'_>) -> Result<(), Error> {
         let options =
             CommitContainerOptionsBuilder::new().container(id).repo(image.name).tag(image.tag).pause(false).build();
-        let config = ContainerConfig { labels: Some(image.labels), cmd: Some(vec![]), ..Default::default() };
+        // What is not said here is copied from the container: so that it is no installer, it says so.
+        let mut labels = image.labels;
+        labels.insert(super::labels::INSTALL.into(), String::new());
+        let config = ContainerConfig {
+            labels: Some(labels),
+            entrypoint: Some(vec![]),
+            cmd: Some(vec!["true".into()]),
+            ..Default::default()
+        };
         deadline("commit", COMMIT, self.client().await?.commit_container(options, config)).await.map(|_| ())
     }
 }

@@ -11,7 +11,7 @@ pub const SPEC: &str = "agentopia.spec-digest";
 pub const REVISION: &str = "agentopia.revision";
 /// The version or digest that was resolved for it.
 pub const PINNED: &str = "agentopia.pinned";
-/// On a throw-away container that installs a package. Another label than [`TOOLBOX`], because Docker copies a container's
+/// On a throw-away container: the toolbox that made it. Another label than [`TOOLBOX`], because Docker copies a container's
 /// labels to the image that is made of it, and from there to every container.
 pub const INSTALL: &str = "agentopia.install";
 

@@ -98,6 +98,7 @@ impl Attempt {
 
     pub(super) async fn once(&mut self, adopt: Option<String>) -> Ended {
         let begun = Instant::now();
+        self.tail.begin();
         let mut listed = None;
         let stopped = match self.live(adopt, &mut listed).await {
             Ok(()) => Stopped::from("it ended".to_owned()),
@@ -124,7 +125,7 @@ impl Attempt {
         }
         self.tried = true;
         self.with = vec!["mcp<2".into()];
-        self.tail.mark("[agentopia] trying again with mcp<2");
+        tracing::info!(server = %self.spec.name, "trying again with mcp<2");
         true
     }
 
@@ -142,7 +143,8 @@ impl Attempt {
         if !adopted {
             shop.engine.start(&container).await?;
         }
-        let options = mcp::connection::Options { handshake: ANSWER, resume: adopted, ..Default::default() };
+        // Longer than ours below, so that ours is the one that speaks.
+        let options = mcp::connection::Options { handshake: ANSWER * 2, resume: adopted, ..Default::default() };
         let opening = async {
             let connection = Connection::open(StreamReader::new(attached.output), attached.input, options).await?;
             let events = connection.events();
@@ -242,7 +244,7 @@ impl Attempt {
         of_container.insert(labels::REVISION.into(), self.spec.revision.to_string());
         of_container.insert(labels::PINNED.into(), ready.pinned);
         let runner = if matches!(self.spec.source, Source::Uvx { .. }) { PYTHON } else { NODE };
-        shop.engine.volume(&name, of_server, runner).await?;
+        shop.engine.volume(shop.toolbox, &name, of_server, runner).await?;
         // What an attempt before this one, or a daemon before this one, left under the name.
         shop.engine.remove(&name).await?;
         let launch = Launch {

@@ -25,6 +25,8 @@ pub struct Tail(Arc<Mutex<Inner>>);
 
 struct Inner {
     lines: VecDeque<Line>,
+    /// How many of them are of the present run, or more than are kept.
+    run: usize,
     /// Bytes of a line that is not complete.
     rest: Vec<u8>,
     hidden: Vec<Secret>,
@@ -34,7 +36,7 @@ struct Inner {
 impl Default for Tail {
     fn default() -> Self {
         let live = broadcast::channel(256).0;
-        Self(Arc::new(Mutex::new(Inner { lines: VecDeque::new(), rest: Vec::new(), hidden: Vec::new(), live })))
+        Self(Arc::new(Mutex::new(Inner { lines: VecDeque::new(), run: 0, rest: Vec::new(), hidden: Vec::new(), live })))
     }
 }
 
@@ -58,16 +60,19 @@ impl Tail {
         });
     }
 
-    /// Begins a new run: what was written before stays, a line that was not finished ends.
-    pub fn mark(&self, line: &str) {
-        self.push(format!("\n{line}\n").as_bytes());
+    /// Begins a new run: what was written before stays for those who follow, and is not reported again.
+    pub fn begin(&self) {
+        self.inner(|inner| {
+            inner.end_line();
+            inner.run = 0;
+        });
     }
 
     /// The last lines for a report.
     pub fn report(&self) -> Vec<String> {
         self.inner(|inner| {
             inner.end_line();
-            let skip = inner.lines.len().saturating_sub(REPORTED);
+            let skip = inner.lines.len().saturating_sub(REPORTED.min(inner.run));
             inner.lines.iter().skip(skip).map(|line| line.to_string()).collect()
         })
     }
@@ -75,13 +80,6 @@ impl Tail {
     /// Everything that is kept, and what comes from now on.
     pub fn follow(&self) -> (Vec<Line>, broadcast::Receiver<Line>) {
         self.inner(|inner| (inner.lines.iter().cloned().collect(), inner.live.subscribe()))
-    }
-
-    pub fn clear(&self) {
-        self.inner(|inner| {
-            inner.lines.clear();
-            inner.rest.clear();
-        });
     }
 
     fn inner<T>(&self, work: impl FnOnce(&mut Inner) -> T) -> T {
@@ -104,6 +102,7 @@ impl Inner {
         if self.lines.len() == LINES {
             self.lines.pop_front();
         }
+        self.run = self.run.saturating_add(1);
         self.lines.push_back(line.clone());
         // Nobody may be following.
         let _ = self.live.send(line);
@@ -125,7 +124,11 @@ mod tests {
         let report = tail.report();
         assert_eq!(report.len(), 20);
         assert_eq!((report[0].as_str(), report[19].as_str()), ("line 11", "unfinished [31mred"));
-        assert_eq!(tail.follow().0.len(), 31);
+        tail.begin();
+        assert!(tail.report().is_empty());
+        tail.push(b"new\n");
+        assert_eq!(tail.report(), ["new"]);
+        assert_eq!(tail.follow().0.len(), 32);
     }
 
     #[test]
