@@ -35,8 +35,12 @@ impl Find for Selector {
 }
 
 fn found(selection: Selection) -> Found {
-    let candidate =
-        |found: catalog::Candidate| Candidate { server: found.server, confidence: found.confidence, why: found.why };
+    let candidate = |found: catalog::Candidate| Candidate {
+        server: found.server,
+        confidence: found.confidence,
+        known: found.known,
+        why: found.why,
+    };
     let need = |need: catalog::NeedResult| Need {
         need: need.need,
         candidates: need.candidates.into_iter().map(candidate).collect(),

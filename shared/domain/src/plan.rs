@@ -15,6 +15,7 @@ use crate::{
 use protocol::{
     catalog::ServerJson,
     plan::{Alternative, Capability, Choice, Plan},
+    server::Source,
 };
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -34,6 +35,8 @@ pub struct Candidate {
     pub server: ServerJson,
     /// The chance that it does what the need asks, 0 to 1.
     pub confidence: f32,
+    /// How well known it is, 0 to 1.
+    pub known: f32,
     pub why: String,
 }
 
@@ -41,9 +44,6 @@ pub struct Candidate {
 pub struct Rules {
     /// Least confidence of a server that is chosen unasked.
     pub threshold: f32,
-    /// How much less confident a server may be than the best for a need and still be preferred because it also serves
-    /// another one.
-    pub sharing: f32,
     /// Servers that the user already has: catalog name to short name. They keep it.
     pub present: BTreeMap<String, String>,
     /// Short names that the user's other servers have.
@@ -52,7 +52,7 @@ pub struct Rules {
 
 impl Default for Rules {
     fn default() -> Self {
-        Self { threshold: crate::rank::ANSWERED, sharing: 0.08, present: BTreeMap::new(), taken: BTreeSet::new() }
+        Self { threshold: crate::rank::ANSWERED, present: BTreeMap::new(), taken: BTreeSet::new() }
     }
 }
 
@@ -101,7 +101,7 @@ pub fn plan(request: &str, needs: &[Need], rules: &Rules, picks: &BTreeMap<usize
         Planned { plan: Plan { request: request.to_owned(), capabilities: Vec::new() }, ..Planned::default() };
     for (nth, need) in needs.iter().enumerate() {
         let wanted = picks.get(&nth).and_then(|name| fitting[nth].iter().find(|(c, _)| &c.server.name == name));
-        let best = wanted.or_else(|| preferred(&fitting, nth, rules.sharing));
+        let best = wanted.or_else(|| preferred(&fitting, nth));
         let chosen = best.map(|(candidate, launch)| {
             let prepared = Prepared { server: candidate.server.clone(), launch: launch.clone() };
             planned.chosen.insert(candidate.server.name.clone(), prepared);
@@ -121,26 +121,43 @@ pub fn plan(request: &str, needs: &[Need], rules: &Rules, picks: &BTreeMap<usize
     planned
 }
 
-/// Among those nearly as good as the best for this need, the one that serves most of the needs.
-fn preferred<'a>(
-    fitting: &'a [Vec<(&'a Candidate, Launch)>],
-    nth: usize,
-    sharing: f32,
-) -> Option<&'a (&'a Candidate, Launch)> {
-    let near_best = |list: &'a [(&'a Candidate, Launch)]| {
-        let best = list.iter().map(|(c, _)| c.confidence).fold(f32::MIN, f32::max);
-        list.iter().filter(move |(c, _)| c.confidence >= best - sharing)
+/// How much less confident than the best a server may be to be preferred for what else speaks for it.
+const NEAR: f32 = 0.15;
+/// The same for one that is preferred because it serves another need too.
+const SHARING: f32 = 0.08;
+
+/// Among those nearly as sure as the best for this need, the one that most speaks for.
+fn preferred<'a>(fitting: &'a [Vec<(&'a Candidate, Launch)>], nth: usize) -> Option<&'a (&'a Candidate, Launch)> {
+    let serves = |name: &str| {
+        let lists = fitting.iter().filter(|list| near(list, SHARING).any(|(c, _)| c.server.name == name));
+        lists.count().saturating_sub(1) as f32
     };
-    let serves = |name: &str| fitting.iter().filter(|list| near_best(list).any(|(c, _)| c.server.name == name)).count();
     // The first of equals: candidates come best first.
-    near_best(&fitting[nth]).fold(None, |kept: Option<&(&Candidate, Launch)>, next| match kept {
-        Some(kept) if rank(kept, &serves) >= rank(next, &serves) => Some(kept),
-        _ => Some(next),
-    })
+    near(&fitting[nth], NEAR)
+        .fold(None, |kept: Option<(f32, &(&Candidate, Launch))>, next| {
+            let (candidate, launch) = next;
+            let worth = candidate.confidence + merit(candidate, launch) + 0.2 * serves(&candidate.server.name);
+            match kept {
+                Some((best, _)) if best >= worth => kept,
+                _ => Some((worth, next)),
+            }
+        })
+        .map(|(_, best)| best)
 }
 
-fn rank((candidate, _): &(&Candidate, Launch), serves: &impl Fn(&str) -> usize) -> (usize, f32) {
-    (serves(&candidate.server.name), candidate.confidence)
+fn near<'a>(list: &'a [(&'a Candidate, Launch)], margin: f32) -> impl Iterator<Item = &'a (&'a Candidate, Launch)> {
+    let best = list.iter().map(|(c, _)| c.confidence).fold(f32::MIN, f32::max);
+    list.iter().filter(move |(c, _)| c.confidence >= best - margin)
+}
+
+/// What speaks for a server beside that it fits: it is well known; it says which keys it wants, so that they can be asked
+/// for before it fails; its package needs no image registry; its user has little to look up.
+fn merit(candidate: &Candidate, launch: &Launch) -> f32 {
+    let required = || launch.inputs.iter().filter(|input| input.required);
+    let says_its_keys = if required().any(|input| input.secret) { 0.06 } else { 0.0 };
+    let settings = required().filter(|input| !input.secret).count().min(2) as f32;
+    let image = if matches!(launch.source, Source::Oci { .. }) { 0.1 } else { 0.0 };
+    0.12 * candidate.known + says_its_keys - 0.05 * settings - image
 }
 
 fn choice(candidate: &Candidate, launch: &Launch, naming: &mut Naming<'_>) -> Choice {

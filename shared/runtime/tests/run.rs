@@ -1,5 +1,7 @@
 //! The loop against a stand-in of both wire formats.
 
+#![allow(clippy::unwrap_used, reason = "a test stops where it did not get what it expects")]
+
 #[path = "../../models/tests/support/aimock.rs"]
 mod aimock;
 

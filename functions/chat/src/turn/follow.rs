@@ -112,7 +112,8 @@ impl Turn {
         };
         let need = plan.capabilities[nth].need.clone();
         let server = self.state.edge.database.catalog_server_get(&self.caller, &alternative.name).await?;
-        let candidate = Candidate { server, confidence: alternative.confidence, why: "You asked for it.".to_owned() };
+        let candidate =
+            Candidate { server, confidence: alternative.confidence, known: 0.0, why: "You asked for it.".to_owned() };
         // Asked for by name, so it need not be sure enough; all other rules hold.
         let rules = plan::Rules { threshold: 0.0, ..self.rules() };
         let one = Need { need, candidates: vec![candidate] };

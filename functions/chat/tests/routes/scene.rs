@@ -53,6 +53,7 @@ fn need((word, entries): &(&'static str, Vec<(ServerJson, f32)>)) -> Need {
     let candidates = entries.iter().map(|(server, confidence)| Candidate {
         server: server.clone(),
         confidence: *confidence,
+        known: 0.0,
         why: format!("It is for {word}."),
     });
     Need { need: (*word).to_owned(), candidates: candidates.collect() }

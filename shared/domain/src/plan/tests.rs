@@ -11,7 +11,7 @@ fn server(name: &str, meta: serde_json::Value) -> ServerJson {
 }
 
 fn candidate(name: &str, confidence: f32) -> Candidate {
-    Candidate { server: server(name, json!({})), confidence, why: format!("says {name}") }
+    Candidate { server: server(name, json!({})), confidence, known: 0.0, why: format!("says {name}") }
 }
 
 fn remote(name: &str, confidence: f32) -> Candidate {
@@ -138,4 +138,28 @@ fn follow_ups_are_read_by_rules() {
     assert_eq!(read("go on without GITHUB_TOKEN"), Follow::Without { key: "GITHUB_TOKEN".into() });
     assert_eq!(read("Use Slack to tell me the news every morning"), Follow::New);
     assert_eq!(read("Create an issue in Linear"), Follow::New);
+}
+
+#[test]
+fn of_nearly_equal_servers_the_one_that_more_speaks_for_is_chosen() {
+    let with = |name: &str, confidence: f32, known: f32, package: serde_json::Value| {
+        let mut candidate = Candidate { known, ..candidate(name, confidence) };
+        let mut kind = json!({"registryType": "npm", "identifier": "x"});
+        kind.as_object_mut().unwrap().extend(package.as_object().unwrap().clone());
+        candidate.server.packages = vec![serde_json::from_value(kind).unwrap()];
+        candidate
+    };
+    let key = json!({"environmentVariables": [{"name": "API_KEY", "isRequired": true, "isSecret": true}]});
+    let setting = json!({"environmentVariables": [{"name": "FILE_PATH", "isRequired": true}]});
+    let image = json!({"registryType": "oci", "identifier": "a/x"});
+    let first =
+        |better: Candidate, best: Candidate| names(&make(&[need("x", vec![best, better])]))[0].map(str::to_owned);
+    let none = || json!({});
+    // Well known; says its keys; no image; nothing to look up.
+    assert_eq!(first(with("a/b", 0.9, 0.9, none()), with("a/a", 0.99, 0.0, none())).as_deref(), Some("a/b"));
+    assert_eq!(first(with("a/b", 0.9, 0.5, key.clone()), with("a/a", 0.99, 0.0, none())).as_deref(), Some("a/b"));
+    assert_eq!(first(with("a/b", 0.9, 0.5, none()), with("a/a", 0.99, 0.5, image)).as_deref(), Some("a/b"));
+    assert_eq!(first(with("a/b", 0.9, 1.0, none()), with("a/a", 0.99, 0.6, setting)).as_deref(), Some("a/b"));
+    // Not in the place of what fits clearly better.
+    assert_eq!(first(with("a/b", 0.8, 1.0, key), with("a/a", 0.99, 0.0, none())).as_deref(), Some("a/a"));
 }
