@@ -18,6 +18,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+pub(super) const WITHHELD: &str = "the answer held a credential and was withheld";
+
 /// What is being called, for the record.
 struct Target<'c> {
     server: Arc<str>,
@@ -164,14 +166,9 @@ async fn send<'m>(
 }
 
 fn deliver(caller: &Caller<'_>, snapshot: &Snapshot, id: &str, answer: &Answer) -> Response {
-    let mut out = answer.under(id, caller.stateless);
-    if snapshot.scrubber.finds(answer.as_bytes()) {
-        out = snapshot.scrubber.clean(&out);
-        // A secret of digits, or one that looks like JSON, can have stood outside of a string.
-        if Message::parse(&out, Limits::ANSWER).is_err() {
-            out = reply::error(Some(id), code::INTERNAL, "the answer held a credential and was withheld", None);
-        }
-    }
+    let whole = |text: &[u8]| Message::parse(text, Limits::ANSWER).is_ok();
+    let out = snapshot.scrubber.json(answer.under(id, caller.stateless), whole);
+    let out = out.unwrap_or_else(|| reply::error(Some(id), code::INTERNAL, WITHHELD, None));
     let status = if caller.stateless { answer.error().map_or(StatusCode::OK, status) } else { StatusCode::OK };
     json(status, out)
 }

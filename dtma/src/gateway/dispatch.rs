@@ -217,6 +217,10 @@ impl Caller<'_> {
             Some(rest) if self.stateless => format!("{{\"resultType\":\"complete\",{rest}"),
             _ => result,
         };
-        Ok(json(StatusCode::OK, reply::result(id.unwrap_or("null"), &result)))
+        let text = reply::result(id.unwrap_or("null"), &result);
+        // Definitions are servers' words, too.
+        let whole = |text: &[u8]| Message::parse(text, Limits::ANSWER).is_ok();
+        let clean = self.gateway.registry.snapshot().scrubber.json(text, whole);
+        clean.map(|clean| json(StatusCode::OK, clean)).ok_or_else(|| Denial::rpc(id, code::INTERNAL, call::WITHHELD))
     }
 }

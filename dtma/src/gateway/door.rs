@@ -12,7 +12,9 @@ pub struct PeerAddress(pub std::net::SocketAddr);
 /// What one client's connection showed last. A client shows the same token for minutes; comparing it is cheaper than
 /// hashing it again. It holds for the second in which it was verified, and revocations are looked at even within it.
 #[derive(Clone, Default)]
-pub(super) struct Shown(Arc<Mutex<Option<(HeaderValue, i64, Arc<Checked>)>>>);
+pub(super) struct Shown(Arc<Mutex<Option<Last>>>);
+
+type Last = (HeaderValue, i64, Arc<Checked>);
 
 impl Shown {
     fn again(&self, gateway: &Gateway, value: &HeaderValue, now: i64) -> Option<Arc<Checked>> {

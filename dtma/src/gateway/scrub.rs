@@ -32,11 +32,11 @@ impl Scrubber {
     }
 
     /// Whether there is anything to look for and it occurs.
-    pub(super) fn finds(&self, text: &[u8]) -> bool {
+    fn finds(&self, text: &[u8]) -> bool {
         self.0.as_ref().is_some_and(|automaton| automaton.is_match(text))
     }
 
-    pub(super) fn clean(&self, text: &[u8]) -> Vec<u8> {
+    fn clean(&self, text: &[u8]) -> Vec<u8> {
         match &self.0 {
             None => text.to_vec(),
             Some(automaton) => {
@@ -44,6 +44,15 @@ impl Scrubber {
                 automaton.replace_all_bytes(text, &instead)
             }
         }
+    }
+
+    /// JSON text without secrets; none when it is not `whole` any more, because a secret of digits, or one that looks
+    /// like JSON, stood outside of a string.
+    pub(super) fn json(&self, text: Vec<u8>, whole: impl Fn(&[u8]) -> bool) -> Option<Vec<u8>> {
+        if !self.finds(&text) {
+            return Some(text);
+        }
+        Some(self.clean(&text)).filter(|clean| whole(clean))
     }
 
     pub(super) fn line(&self, line: &str) -> String {

@@ -43,6 +43,20 @@ async fn an_answer_that_cleaning_would_break_is_withheld() {
 }
 
 #[tokio::test]
+async fn a_definition_that_tells_a_secret_is_cleaned_in_the_list() {
+    let stage = Stage::new().await;
+    let mut telling = definition("query");
+    telling["description"] = format!("connects with {SECRET}").into();
+    let connection = serve_here("sql".into(), vec![telling], stage.seen.clone()).await;
+    let tools = connection.tools().await.unwrap();
+    stage.registry.insert("sql", ServerEntry { id: ServerId::new(), connection, tools, secrets: Arc::default() });
+    let token = stage.token(&["sql.query"]);
+    let list = stage.ask("/mcp", &token, "tools/list", json!({})).await;
+    assert_eq!(list.json()["result"]["tools"][0]["description"], "connects with [redacted]");
+    assert_eq!(text_of(&stage.call(&token, "sql__query", json!({"text": "x"})).await), "sql:x");
+}
+
+#[tokio::test]
 async fn lines_of_logs_are_scrubbed_too() {
     let stage = Stage::new().await;
     assert_eq!(stage.registry.scrub(&format!("token={SECRET}!")), "token=[redacted]!");
