@@ -2,6 +2,7 @@
 
 use indicatif::{ProgressBar, ProgressStyle};
 use std::{
+    cell::Cell,
     io::IsTerminal,
     time::{Duration, Instant},
 };
@@ -10,6 +11,9 @@ pub(crate) struct Step {
     name: String,
     started: Instant,
     bar: Option<ProgressBar>,
+    ended: bool,
+    /// When a note was last printed.
+    said: Cell<Instant>,
 }
 
 impl Step {
@@ -24,13 +28,19 @@ impl Step {
             bar.enable_steady_tick(Duration::from_millis(120));
             bar
         });
-        Self { name, started: Instant::now(), bar }
+        Self { name, started: Instant::now(), bar, ended: false, said: Cell::new(Instant::now()) }
     }
 
     /// What it is doing now.
     pub(crate) fn note(&self, note: &str) {
-        if let Some(bar) = &self.bar {
-            bar.set_message(format!("{}: {note}", self.name));
+        match &self.bar {
+            Some(bar) => bar.set_message(format!("{}: {note}", self.name)),
+            // A log is not flooded.
+            None if self.said.get().elapsed() > Duration::from_secs(2) => {
+                self.said.set(Instant::now());
+                eprintln!("  {:<34} {note}", self.name);
+            }
+            None => {}
         }
     }
 
@@ -46,7 +56,14 @@ impl Step {
         self.end("FAILED", "");
     }
 
-    fn end(self, mark: &str, note: &str) {
+    fn end(mut self, mark: &str, note: &str) {
+        self.print(mark, note);
+    }
+
+    fn print(&mut self, mark: &str, note: &str) {
+        if std::mem::replace(&mut self.ended, true) {
+            return;
+        }
         if let Some(bar) = &self.bar {
             bar.finish_and_clear();
         }
@@ -64,5 +81,12 @@ impl Step {
             step.failed()
         }
         result
+    }
+}
+
+/// Work that was left by an error has failed.
+impl Drop for Step {
+    fn drop(&mut self) {
+        self.print("FAILED", "");
     }
 }

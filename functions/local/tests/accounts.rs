@@ -1,5 +1,7 @@
 //! The account service as its clients see it.
 
+#![allow(clippy::unwrap_used, reason = "a test may fail")]
+
 use edge::Clock;
 use local::accounts::{self, Accounts, tokens::Signer};
 use reqwest::StatusCode;

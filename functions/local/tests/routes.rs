@@ -1,6 +1,8 @@
 //! Every route of every function, walked by its table: nothing answers without a proof of who asks, and nobody sees a row
 //! of somebody else's.
 
+#![allow(clippy::unwrap_used, reason = "a test may fail")]
+
 use axum::{Router, body::Body};
 use capability::SigningKey;
 use database::Caller;

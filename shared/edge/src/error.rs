@@ -163,7 +163,7 @@ fn kind(status: StatusCode) -> (&'static str, &'static str) {
         415 => ("media-type", "Not in this format"),
         422 => ("invalid", "The request cannot be carried out"),
         429 => ("too-many", "Too many requests"),
-        502 | 503 | 504 => ("unavailable", "Not available"),
+        502..=504 => ("unavailable", "Not available"),
         500 | 501 | 505.. => ("internal", "Something went wrong"),
         _ => ("refused", "Refused"),
     }

@@ -1,5 +1,7 @@
 //! The toolbox's own tokens, against a real database.
 
+#![allow(clippy::unwrap_used, reason = "a test may fail")]
+
 use axum::{Router, body::Body, extract::FromRef, routing::get};
 use capability::{SigningKey, device};
 use database::Caller;

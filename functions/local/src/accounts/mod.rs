@@ -25,7 +25,7 @@ use protocol::{
 };
 use serde_json::{Map, Value};
 use std::sync::Arc;
-use store::Refreshed;
+use store::Refresh;
 use tokens::{Claims, Signer};
 use wire::Session;
 
@@ -110,11 +110,11 @@ impl Accounts {
     pub async fn refresh(&self, token: &Secret) -> Result<Session, Error> {
         let next = tokens::refresh();
         match store::refresh(&self.0.database, &tokens::hash(token.expose()), &tokens::hash(&next)).await? {
-            Refreshed::Refreshed { session_id, user } => {
+            Refresh::Renewed { session_id, user } => {
                 self.0.signer.session(user, session_id, next, self.0.clock.seconds())
             }
-            Refreshed::Reused => Err(Error::RefreshUsed),
-            Refreshed::Unknown => Err(Error::RefreshUnknown),
+            Refresh::Reused => Err(Error::RefreshUsed),
+            Refresh::Unknown => Err(Error::RefreshUnknown),
         }
     }
 

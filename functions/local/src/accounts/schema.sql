@@ -153,7 +153,7 @@ begin
   insert into auth.refresh_tokens (hash, session_id) values ($1->>'new_hash', session);
   update auth.sessions set refreshed_at = now() where id = session;
   select u.* into account from auth.users u join auth.sessions s on s.user_id = u.id where s.id = session;
-  return jsonb_build_object('outcome', 'refreshed', 'session_id', session, 'user', auth.account_json(account));
+  return jsonb_build_object('outcome', 'renewed', 'session_id', session, 'user', auth.account_json(account));
 end
 $$;
 

@@ -14,8 +14,8 @@ pub(super) struct Found {
 
 #[derive(Deserialize)]
 #[serde(tag = "outcome", rename_all = "snake_case")]
-pub(super) enum Refreshed {
-    Refreshed { session_id: SessionId, user: Value },
+pub(super) enum Refresh {
+    Renewed { session_id: SessionId, user: Value },
     Reused,
     Unknown,
 }
@@ -75,7 +75,7 @@ pub(super) async fn open(database: &Database, user: UserId, session: SessionId, 
     Ok(database.call(&Caller::service(), "account_session_open", &arguments).await?)
 }
 
-pub(super) async fn refresh(database: &Database, hash: &str, new_hash: &str) -> Result<Refreshed, Error> {
+pub(super) async fn refresh(database: &Database, hash: &str, new_hash: &str) -> Result<Refresh, Error> {
     let arguments = json!({"token_hash": hash, "new_hash": new_hash});
     Ok(database.call(&Caller::service(), "account_session_refresh", &arguments).await?)
 }

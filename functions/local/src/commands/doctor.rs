@@ -118,7 +118,7 @@ async fn postgres(home: &Home) -> Finding {
     match database::running(home).await {
         Ok(true) => Finding::good("Postgres", "answers"),
         Ok(false) => Finding::bad("Postgres", "does not run", "agentopia up --detach"),
-        Err(trouble) => Finding::bad("Postgres", trouble.to_string().replace('\n', " "), "scripts/up"),
+        Err(trouble) => Finding::bad("Postgres", trouble.what(), "scripts/up"),
     }
 }
 

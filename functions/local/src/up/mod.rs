@@ -120,12 +120,15 @@ impl Started {
         if let Some(server) = self.server.take() {
             server.stop(Duration::from_secs(3)).await;
         }
-        let step = Step::start("stopping the database");
-        match self.database.take() {
-            Some(database) => database.stop().await,
-            None => database::stop(home).await,
+        if let Some(database) = self.database.take() {
+            let step = Step::start("stopping the database");
+            database.stop().await;
+            step.done();
+        } else if database::running(home).await.unwrap_or(false) {
+            let step = Step::start("stopping the database");
+            database::stop(home).await;
+            step.done();
         }
-        step.done();
         Instance::forget(home);
     }
 }
@@ -134,6 +137,9 @@ impl Started {
 async fn stop_rest(home: &Home) {
     if let Err(trouble) = toolbox::stop_orphan(home).await {
         eprintln!("{trouble}");
+    }
+    if !toolbox::enrolled(home) {
+        return;
     }
     let step = Step::start("stopping the servers");
     match toolbox::stop_servers(home).await {

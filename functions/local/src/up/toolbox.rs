@@ -47,7 +47,7 @@ pub async fn prepare(home: &Home, config: &mut Config, gateway: &str) -> Result<
     let prepared = Prepared { home: home.clone(), program, listen, url: config.url() };
     let client = Client::to(home, &config.url()).await?;
     if let Some(id) = config.toolbox_id
-        && fs::read_dir(home.toolbox()).is_ok_and(|mut entries| entries.next().is_some())
+        && enrolled(home)
         && client.get::<Toolbox>(&format!("/api/toolboxes/{id}")).await.is_ok()
     {
         return Ok(prepared);
@@ -65,6 +65,11 @@ pub async fn prepare(home: &Home, config: &mut Config, gateway: &str) -> Result<
     config.toolbox_id = Some(made.id);
     config.save(home)?;
     Ok(prepared)
+}
+
+/// Whether this home has a toolbox's state.
+pub fn enrolled(home: &Home) -> bool {
+    fs::read_dir(home.toolbox()).is_ok_and(|mut entries| entries.next().is_some())
 }
 
 impl Prepared {
@@ -219,9 +224,6 @@ pub async fn stop_orphan(home: &Home) -> Result<(), Trouble> {
 
 /// Stops the containers of this home's toolbox.
 pub async fn stop_servers(home: &Home) -> Result<(), Trouble> {
-    if !fs::read_dir(home.toolbox()).is_ok_and(|mut entries| entries.next().is_some()) {
-        return Ok(());
-    }
     let program = home.program("dtma")?;
     let mut command = Command::new(&program);
     command.arg("stop-servers").arg("--state").arg(home.toolbox()).stdin(Stdio::null()).process_group(0);
