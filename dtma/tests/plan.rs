@@ -1,5 +1,7 @@
 //! The plan as JSON pairs, and what holds for every pair.
 
+#![allow(clippy::unwrap_used, reason = "a failed step is a failed test")]
+
 use dtma::{
     docker::Container,
     reconcile::{

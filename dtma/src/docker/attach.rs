@@ -18,10 +18,12 @@ pub struct Attached {
 
 type Frames = Pin<Box<dyn Stream<Item = Result<LogOutput, bollard::errors::Error>> + Send>>;
 
+type Aside = Box<dyn FnMut(&[u8]) + Send>;
+
 /// Standard output as a stream; what comes on standard error is handed aside on the way.
 pub struct Output {
     frames: Frames,
-    aside: Box<dyn FnMut(&[u8]) + Send>,
+    aside: Aside,
 }
 
 impl Stream for Output {

@@ -130,10 +130,10 @@ impl Engine {
         let options =
             CommitContainerOptionsBuilder::new().container(id).repo(image.name).tag(image.tag).pause(false).build();
         // What is not said here is copied from the container: so that it is no installer, it says so.
-        let mut labels = image.labels;
-        labels.insert(super::labels::INSTALL.into(), String::new());
+        let mut said = image.labels;
+        said.insert(labels::INSTALL.into(), String::new());
         let config = ContainerConfig {
-            labels: Some(labels),
+            labels: Some(said),
             entrypoint: Some(vec![]),
             cmd: Some(vec!["true".into()]),
             ..Default::default()

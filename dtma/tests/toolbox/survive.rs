@@ -76,7 +76,7 @@ async fn an_ended_daemon_leaves_servers_and_the_commands_stop_and_remove_them() 
     }
     let plane = Plane::start().await;
     let mut toolbox = Toolbox::enrolled(&plane);
-    toolbox.run();
+    let pid = toolbox.run();
     plane.until_checked_in(0).await;
     let spec = scripted("one", "good");
     plane.want(std::slice::from_ref(&spec)).await;
@@ -88,6 +88,9 @@ async fn an_ended_daemon_leaves_servers_and_the_commands_stop_and_remove_them() 
     let shown: serde_json::Value = serde_json::from_slice(&shown.stdout).unwrap();
     assert_eq!((&shown["running"], &shown["servers"]["one"]["state"]), (&json!(true), &json!("running")));
     assert_eq!(shown["gateway"], json!(plane.gateway()));
+    let memory = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let lines = memory.lines().filter(|line| line.starts_with("VmRSS") || line.starts_with("RssAnon"));
+    eprintln!("MEASURED memory of a daemon with one server: {:?}", lines.collect::<Vec<_>>());
     let refused = toolbox.command(&["stop-servers"]);
     assert!(String::from_utf8_lossy(&refused.stderr).contains("dtma runs"), "{refused:?}");
 
