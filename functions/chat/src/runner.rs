@@ -28,7 +28,7 @@ pub(crate) struct Begun {
 }
 
 impl Runner {
-    /// Two round trips: the run's row, and the capability for its tools.
+    /// Two round trips: the capability for its tools, and the run's row once nothing else can refuse it.
     pub(crate) async fn begin(
         &self,
         state: &State,
@@ -50,7 +50,6 @@ impl Runner {
         let id = RunId::new();
         let wanted = CapabilityRequest { agent_id: Some(agent), toolbox_id: None, run_id: Some(id) };
         let issued = database.capability_issue(&caller, &wanted).await?;
-        let begun = database.run_create(&caller, id, agent, session, &message).await?;
         let bearer = Bearer {
             toolbox: issued.toolbox_id,
             owner: issued.owner,
@@ -66,6 +65,7 @@ impl Runner {
                 "Enrol the toolbox again.",
             )
         })?;
+        let begun = database.run_create(&caller, id, agent, session, &message).await?;
         Ok(Begun {
             brief: Brief { run: begun.run.id, purpose: begun.agent.request, history, message },
             tools: Gateway::new(mcp::client::Client::new(self.http.clone(), endpoint, token)),

@@ -2,7 +2,10 @@
 
 use super::{Outcome, Turn};
 use crate::{find::Found, propose, reply};
-use domain::plan::{self, Rules};
+use domain::{
+    intent::{Intent, intent},
+    plan::{self, Rules},
+};
 use edge::Error;
 use std::collections::BTreeMap;
 
@@ -32,7 +35,8 @@ impl Turn {
 
     /// A model proposes where there is one; whatever goes wrong with it, the rules do it alone.
     async fn find(&self, message: &str) -> Result<(Found, BTreeMap<usize, String>), Error> {
-        if let Some(model) = &self.state.model {
+        // Small talk costs no call of a model.
+        if let Some(model) = self.state.model.as_ref().filter(|_| intent(message) == Intent::Task) {
             match propose::needs(model.as_ref(), message).await {
                 Ok(needs) if needs.is_empty() => {
                     return Ok((Found { no_match: true, needs: Vec::new() }, BTreeMap::new()));
