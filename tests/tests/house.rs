@@ -91,7 +91,8 @@ fn a_dependency_has_its_version_in_one_place() {
         let sections =
             text.split("\n[").filter(|s| s.split(']').next().is_some_and(|head| head.ends_with("dependencies")));
         for line in sections.flat_map(|section| section.lines().skip(1)).filter(|line| line.contains('=')) {
-            let shared = line.contains("workspace = true");
+            // A crate's own tests may switch on a feature of the crate itself.
+            let shared = line.contains("workspace = true") || line.contains("path = \".\"");
             assert!(shared, "{} has a version of its own: {line}", manifest.display());
         }
     }

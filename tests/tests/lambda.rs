@@ -66,13 +66,13 @@ async fn a_function_builds_and_answers_as_lambda_runs_it() {
 
 /// The first request makes the emulator start the function, so it may take a while.
 async fn answer(url: &str) -> (u16, serde_json::Value) {
-    let client = reqwest::Client::builder().no_proxy().timeout(BUILD).build().unwrap();
+    let client = reqwest::Client::builder().no_proxy().timeout(BUILD).build().expect("a client is built");
     let started = Instant::now();
     loop {
         match client.get(url).send().await {
             Ok(reply) => {
                 let status = reply.status().as_u16();
-                let text = reply.text().await.unwrap();
+                let text = reply.text().await.expect("the answer is read");
                 return (status, serde_json::from_str(&text).unwrap_or(serde_json::Value::String(text)));
             }
             Err(error) if error.is_connect() && started.elapsed() < BUILD => {
