@@ -1,5 +1,7 @@
 //! Grants, capabilities and what takes them away, as the database decides them.
 
+#![allow(clippy::unwrap_used, reason = "a test may fail")]
+
 use database::{Caller, Error, agent::NewAgent, server::Wanted};
 use protocol::{
     capability::{CapabilityRequest, RiskClass},
