@@ -147,6 +147,7 @@ begin
   if own is not null then
     merged := merged
       || jsonb_build_object('packages', own -> 'packages', '_meta', coalesce(merged -> '_meta', '{}') || coalesce(own -> '_meta', '{}'))
+      || jsonb_build_object('description', own -> 'description')
       || case when own ? 'title' then jsonb_build_object('title', own -> 'title') else '{}' end;
   end if;
   if old.name is not null and old.server = merged and old.status = entry_status and old.seed is not distinct from own then

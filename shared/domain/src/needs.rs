@@ -7,7 +7,7 @@ mod clauses;
 #[cfg(test)]
 mod tests;
 
-use crate::text::{self, Concept, Product, concepts_in, is_foreign, products_in, stem, translate, words};
+use crate::text::{self, Concept, Product, concepts_in, is_foreign, products_in, translate, words};
 use clauses::{Clause, clauses};
 
 /// Verbs that begin a task.
@@ -309,7 +309,7 @@ impl Draft {
     }
 
     fn finish(self, foreign: bool) -> Need {
-        let mut opaque = false;
+        let opaque;
         let query = if foreign {
             let glosses = translate(&self.text).glosses;
             opaque = glosses.is_empty() && self.products.is_empty() && self.concepts.is_empty();
@@ -336,10 +336,11 @@ impl Draft {
     }
 }
 
-fn gloss_words(text: &str) -> Vec<String> {
-    let glosses = translate(text).glosses.join(" ");
+fn gloss_words(said: &str) -> Vec<String> {
+    let glosses = translate(said).glosses.join(" ");
     let mut all = words(&glosses);
     // Words that both languages share still speak.
-    all.extend(words(text).into_iter().filter(|word| word.is_ascii() && word.len() > 3 && stem(word).len() > 2));
+    let shared = |word: &String| word.is_ascii() && word.len() > 3 && !text::is_function_word(word);
+    all.extend(words(said).into_iter().filter(shared));
     all
 }

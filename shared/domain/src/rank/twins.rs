@@ -10,13 +10,25 @@ pub(super) struct Twins(HashSet<String>);
 
 impl Twins {
     pub(super) fn is_new(&mut self, entry: &Entry) -> bool {
-        let keys = keys(entry);
-        if keys.iter().any(|key| self.0.contains(key)) {
+        let Keys { same, name } = keys(entry);
+        // Two servers may have one name; a server and its republished copy are one.
+        let copied = name.as_ref().is_some_and(|(called, fork)| {
+            self.0.contains(&format!("fork {called}")) || (*fork && self.0.contains(&format!("original {called}")))
+        });
+        if copied || same.iter().any(|key| self.0.contains(key)) {
             return false;
         }
-        self.0.extend(keys);
+        self.0.extend(same);
+        self.0.extend(name.map(|(called, fork)| format!("{} {called}", if fork { "fork" } else { "original" })));
         true
     }
+}
+
+struct Keys {
+    /// Entries that share one are the same.
+    same: Vec<String>,
+    /// What the package is called without its republisher's prefix, and whether it had one.
+    name: Option<(String, bool)>,
 }
 
 /// Words of a description that nearly every entry has.
@@ -25,21 +37,20 @@ const COMMON: [&str; 14] =
 /// Before a name: it was published again by somebody else.
 const REPUBLISHERS: [&str; 4] = ["iflow-mcp-", "mseep-", "mcpbind-", "universal-mcp-"];
 
-fn keys(entry: &Entry) -> Vec<String> {
-    let mut keys = Vec::with_capacity(4);
+fn keys(entry: &Entry) -> Keys {
     let description = words(&entry.description);
-    keys.push(format!("text {}", description.join(" ")));
+    let mut same = vec![format!("text {}", description.join(" "))];
     let mut telling: Vec<&str> = description.iter().map(String::as_str).filter(|word| !COMMON.contains(word)).collect();
     telling.sort_unstable();
     telling.dedup();
     if telling.len() > 2 {
-        keys.push(format!("words {}", telling.join(" ")));
+        same.push(format!("words {}", telling.join(" ")));
     }
-    if let Some(package) = &entry.package {
-        keys.push(format!("package {package}"));
+    let name = entry.package.as_ref().map(|package| {
         let last = package.rsplit(['/', ':']).next().unwrap_or_default().replace(['_', '.'], "-");
-        let original = REPUBLISHERS.iter().find_map(|prefix| last.strip_prefix(prefix)).unwrap_or(&last);
-        keys.push(format!("called {original}"));
-    }
-    keys
+        let original = REPUBLISHERS.iter().find_map(|prefix| last.strip_prefix(prefix));
+        (original.unwrap_or(&last).to_owned(), original.is_some() || entry.fork)
+    });
+    same.extend(entry.package.as_ref().map(|package| format!("package {package}")));
+    Keys { same, name }
 }
