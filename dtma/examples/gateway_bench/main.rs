@@ -10,7 +10,7 @@ mod server;
 use capability::{Bearer, Minter, SigningKey, Verifier};
 use client::Http;
 use dtma::gateway::{self, Control, Lines, Parts, Records, Registry, RequestLog, ServerEntry, Settings};
-use mcp::{Connection, Options};
+use mcp::{Connection, Message, Options, json::Limits};
 use protocol::{
     capability::{GrantedTool, RiskClass},
     ids::{AgentId, ServerId, ToolboxId, UserId},
@@ -150,10 +150,12 @@ async fn connect() -> Result<Connection, Failure> {
 
 async fn spoken_directly(connection: &Connection, text: &str, calls: usize) -> Result<Times, Failure> {
     let params = json!({"name": "echo", "arguments": {"text": text}});
+    let request = json!({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params}).to_string();
+    let message = Message::parse(request.as_bytes(), Limits::REQUEST)?;
     let mut times = Times::start(calls);
     for call in 0..calls + calls / 10 {
         let at = Instant::now();
-        connection.request("tools/call", &params).await?;
+        connection.forward(&message, message.rewrite(), Duration::from_secs(10)).await?;
         times.note(at, call >= calls / 10);
     }
     Ok(times.end())
