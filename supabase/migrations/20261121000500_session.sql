@@ -123,8 +123,8 @@ language sql security definer set search_path = '' as $$
   select jsonb_build_object('id', s.id, 'created_at', s.created_at) from app.session_write($1) s
 $$;
 
--- Everything that a turn begins with: the session (null for a new one), which credentials the vault has, and which
--- servers are there already.
+-- Everything that a turn begins with: the session (null for a new one), which credentials the vault has, which servers
+-- are there already, and how the toolbox is that a new agent would use (null for none or several).
 create function api.session_open(jsonb) returns jsonb
 language plpgsql stable security definer set search_path = '' as $$
 declare
@@ -137,7 +137,8 @@ begin
   end if;
   return jsonb_build_object('session', session, 'credentials', api.credential_list('{}'),
     'servers', (select coalesce(jsonb_agg(jsonb_build_object('name', s.name, 'catalog_name', s.catalog_name)
-      order by s.created_at), '[]') from app.server s));
+      order by s.created_at), '[]') from app.server s),
+    'toolbox', (select case when count(*) = 1 then min(app.toolbox_state(t)) end from app.toolbox t));
 end
 $$;
 

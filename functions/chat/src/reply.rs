@@ -38,14 +38,22 @@ pub(crate) fn missing(session: &Session) -> String {
     text
 }
 
-/// The agent is there.
-pub(crate) fn made(session: &Session, launches: &[(String, Launch)]) -> String {
+/// The agent is there. `toolbox` is how the machine is that runs its servers.
+pub(crate) fn made(session: &Session, launches: &[(String, Launch)], toolbox: Option<&str>) -> String {
     let mut text = chosen(session);
     let names: Vec<&str> = launches.iter().map(|(name, _)| name.as_str()).collect();
     let request = session.plan.as_ref().map(|plan| inline(&plan.request, 200)).unwrap_or_default();
     let _ = writeln!(text, "\nI have created the agent for: {request}");
-    let (subject, verb) = if names.len() == 1 { ("Its server", "is") } else { ("Its servers", "are") };
-    let _ = writeln!(text, "{subject} {} {verb} being deployed in Docker on your machine now.", names.join(" and "));
+    let (subject, is) = if names.len() == 1 { ("Its server", "is") } else { ("Its servers", "are") };
+    let when = match toolbox {
+        Some("pending") => "will be deployed as soon as a machine has enrolled as your toolbox".to_owned(),
+        Some("offline") => {
+            "will be deployed as soon as your machine checks in again, which it has not done lately (see: agentopia doctor)"
+                .to_owned()
+        }
+        _ => format!("{is} being deployed in Docker on your machine now"),
+    };
+    let _ = writeln!(text, "{subject} {} {when}.", names.join(" and "));
     for (name, launch) in launches {
         let reach = match launch.hosts.as_slice() {
             [] => "has no network".to_owned(),

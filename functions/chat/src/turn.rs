@@ -33,6 +33,8 @@ pub(crate) struct Turn {
     version: i32,
     session: Session,
     present: Vec<Present>,
+    /// The only toolbox's state.
+    toolbox: Option<String>,
     /// Which keys the vault has, by catalog name.
     stored: BTreeMap<String, BTreeSet<String>>,
     /// Toolboxes with a server that starts again with a new value.
@@ -83,6 +85,7 @@ impl Turn {
             version,
             session,
             present: opened.servers,
+            toolbox: opened.toolbox,
             stored,
             restarted: Vec::new(),
             extended: false,

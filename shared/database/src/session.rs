@@ -17,6 +17,9 @@ pub struct Opened<S> {
     pub credentials: Vec<Stored>,
     /// The user's servers.
     pub servers: Vec<Present>,
+    /// The only toolbox's state: `pending`, `online`, `late` or `offline`.
+    #[serde(default)]
+    pub toolbox: Option<String>,
 }
 
 #[derive(Clone, Debug, Deserialize)]

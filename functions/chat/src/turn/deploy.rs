@@ -27,7 +27,7 @@ impl Turn {
             toolbox_id: None,
             servers,
         };
-        let text = reply::made(&self.session, &self.hosts());
+        let text = reply::made(&self.session, &self.hosts(), self.toolbox.as_deref());
         let messages = said(message, &text);
         let turn = self.record(&self.session, &messages);
         let made = match self.state.edge.database.session_agent_create(&self.caller, &turn, &agent).await {
@@ -48,7 +48,10 @@ impl Turn {
         if let Some(gateway) = &made.gateway {
             self.state.wake.toolbox(made.toolbox_id, gateway).await;
         }
-        Ok(Outcome::Made { agent: made.agent_id, text: reply::made(&self.session, &self.hosts()) })
+        Ok(Outcome::Made {
+            agent: made.agent_id,
+            text: reply::made(&self.session, &self.hosts(), self.toolbox.as_deref()),
+        })
     }
 
     /// The agent that the new one replaces; servers that both use stay.

@@ -13,17 +13,26 @@ async fn nothing_missing_makes_the_agent_at_once() {
         reply["plan"]["capabilities"].as_array().unwrap().iter().map(|c| c["chosen"]["server"].clone()).collect();
     assert_eq!(servers, ["time", "memory"]);
     let text = reply["reply"].as_str().unwrap();
-    for part in
-        ["Time (time), 90 % sure", "Memory (memory), 80 % sure", "It is for time.", "being deployed", "time and memory"]
-    {
+    for part in [
+        "Time (time), 90 % sure",
+        "Memory (memory), 80 % sure",
+        "It is for time.",
+        "as soon as a machine has enrolled",
+        "time and memory",
+    ] {
         assert!(text.contains(part), "{part} is not in: {text}");
     }
     assert_eq!(scene.count("app.server").await, 2);
     assert_eq!(scene.db.value("select generation from app.toolbox").await.as_deref(), Some("1"));
-    // What it is asked again is shared, not deployed twice.
+    // What it is asked again is shared, not deployed twice. The machine has enrolled meanwhile, and is then silent.
+    for (seen, said) in [("now()", "being deployed in Docker"), ("now() - interval '1 hour'", "checks in again")] {
+        scene.db.run(&format!("update app.toolbox set public_key = 'x', last_seen_at = {seen}")).await;
+        let again = scene.say(json!({"message": "facts"})).await;
+        assert!(again["reply"].as_str().unwrap().contains(said), "{again}");
+    }
     let again = scene.say(json!({"message": "the time please"})).await;
     assert_eq!(again["plan"]["capabilities"][0]["chosen"]["server"], "time");
-    assert_eq!((scene.count("app.server").await, scene.count("app.agent").await), (2, 3));
+    assert_eq!((scene.count("app.server").await, scene.count("app.agent").await), (2, 5));
 }
 
 #[tokio::test]
