@@ -39,17 +39,13 @@ struct Account {
     token: String,
 }
 
-async fn setup() -> Option<Setup> {
+async fn setup() -> Setup {
     let database = testkit::database().await;
     database.run(accounts::SCHEMA).await;
     let folder = tempfile::tempdir().unwrap();
     let home = Home::locate(Some(folder.path().join("home"))).unwrap();
     home.prepare().unwrap();
-    let Some(model) = model() else {
-        eprintln!("SKIPPED: no embedding model; set AGENTOPIA_MODEL_DIR to its folder");
-        return None;
-    };
-    std::os::unix::fs::symlink(model, home.model()).unwrap();
+    std::os::unix::fs::symlink(testkit::model::folder(), home.model()).unwrap();
     let keys = Keys::load_or_make(&home).unwrap();
     let url = "http://127.0.0.1:1";
     let signer = Signer::from_pkcs8(&keys.accounts, format!("{url}/auth/v1")).unwrap();
@@ -61,14 +57,7 @@ async fn setup() -> Option<Setup> {
     let owner = sign_in(&app, "token?grant_type=password", "owner@localhost", "owner's password").await.token;
     let alice = sign_in(&app, "signup", "alice@example.com", "long enough").await;
     let bob = sign_in(&app, "signup", "bob@example.com", "long enough").await;
-    Some(Setup { app, owner, alice, bob, database, _folder: folder })
-}
-
-/// The embedding model of whoever runs the tests.
-fn model() -> Option<std::path::PathBuf> {
-    let given = std::env::var_os("AGENTOPIA_MODEL_DIR").map(std::path::PathBuf::from);
-    let usual = std::env::home_dir().map(|home| home.join(".agentopia/model"));
-    [given, usual].into_iter().flatten().find(|folder| folder.join("model.safetensors").is_file())
+    Setup { app, owner, alice, bob, database, _folder: folder }
 }
 
 async fn sign_in(app: &Router, path: &str, email: &str, password: &str) -> Account {
@@ -120,7 +109,7 @@ fn fill(route: &Route, id: impl Fn(&str) -> String) -> String {
 
 #[tokio::test]
 async fn nothing_answers_without_a_proof_of_who_asks() {
-    let Some(setup) = setup().await else { return };
+    let setup = setup().await;
     for route in routes().filter(|route| route.who != Who::Open) {
         let path = fill(route, |_| RequestId::new().to_string());
         // Whether an enrolment token is good is asked of the database, after the body is read.
@@ -136,7 +125,7 @@ async fn nothing_answers_without_a_proof_of_who_asks() {
 
 #[tokio::test]
 async fn a_user_is_no_device_and_no_operator() {
-    let Some(setup) = setup().await else { return };
+    let setup = setup().await;
     for route in routes() {
         let path = fill(route, |_| RequestId::new().to_string());
         let (status, reply) = send(&setup.app, route.method, &path, Some(&setup.alice.token), Some(json!({}))).await;
@@ -164,7 +153,7 @@ async fn a_user_is_no_device_and_no_operator() {
 
 #[tokio::test]
 async fn every_path_that_is_served_is_in_a_table() {
-    let Some(setup) = setup().await else { return };
+    let setup = setup().await;
     let known: BTreeSet<&str> = routes().map(|route| route.path).collect();
     let shown = format!("{:?}", setup.app);
     let served: BTreeSet<&str> = shown
@@ -180,7 +169,7 @@ async fn every_path_that_is_served_is_in_a_table() {
 
 #[tokio::test]
 async fn somebody_elses_row_is_the_same_as_none() {
-    let Some(setup) = setup().await else { return };
+    let setup = setup().await;
     let rows = Rows::of(&setup).await;
     let mut walked = 0;
     for route in private() {

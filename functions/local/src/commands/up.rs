@@ -2,11 +2,10 @@ use crate::{
     cli::Up,
     home::{Home, Instance, Lock},
     trouble::{self, Trouble},
-    up::{self, Started},
+    up::{self, Started, signals::Stop},
 };
 use serde_json::json;
 use std::{fs, os::unix::fs::OpenOptionsExt, process::ExitCode, time::Duration};
-use tokio::signal::unix::{Signal, SignalKind, signal};
 
 pub(super) async fn run(home: &Home, options: &Up, json: bool) -> Result<ExitCode, Trouble> {
     home.prepare()?;
@@ -21,7 +20,7 @@ pub(super) async fn run(home: &Home, options: &Up, json: bool) -> Result<ExitCod
         return Ok(ExitCode::SUCCESS);
     }
     if options.detach {
-        return Ok(match up::detach::start(home, options.port).await? {
+        return Ok(match up::detach::start(home, options.port, Stop::listen()?).await? {
             Some(instance) => {
                 say(home, &instance, json);
                 ExitCode::SUCCESS
@@ -29,9 +28,7 @@ pub(super) async fn run(home: &Home, options: &Up, json: bool) -> Result<ExitCod
             None => ExitCode::FAILURE,
         });
     }
-    let Some(lock) = Lock::take(home)? else {
-        return Err(Trouble::new("Another `agentopia up` starts at this moment.", "Wait for it: agentopia status"));
-    };
+    let lock = lock(home).await?;
     log(home)?;
     let mut started = Started::default();
     let mut stop = Stop::listen()?;
@@ -99,32 +96,13 @@ fn log(home: &Home) -> Result<(), Trouble> {
     Ok(())
 }
 
-/// Ctrl-C, or the `down` of another terminal.
-struct Stop {
-    interrupt: Signal,
-    terminate: Signal,
-    hangup: Signal,
-}
-
-impl Stop {
-    fn listen() -> Result<Self, Trouble> {
-        let on = |kind| {
-            signal(kind)
-                .map_err(|error| Trouble::new("Signals cannot be received.", "Try again.").because(error.to_string()))
-        };
-        Ok(Self {
-            interrupt: on(SignalKind::interrupt())?,
-            terminate: on(SignalKind::terminate())?,
-            hangup: on(SignalKind::hangup())?,
-        })
-    }
-
-    async fn asked(&mut self) {
-        tokio::select! {
-            // Cancel-safe, each of them.
-            _ = self.interrupt.recv() => {}
-            _ = self.terminate.recv() => {}
-            _ = self.hangup.recv() => {}
+/// A glance of another command holds the lock for a moment; another `up` holds it for longer.
+async fn lock(home: &Home) -> Result<Lock, Trouble> {
+    for _ in 0..20 {
+        if let Some(lock) = Lock::take(home)? {
+            return Ok(lock);
         }
+        tokio::time::sleep(Duration::from_millis(25)).await;
     }
+    Err(Trouble::new("Another `agentopia up` starts at this moment.", "Wait for it: agentopia status"))
 }

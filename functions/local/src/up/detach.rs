@@ -1,10 +1,11 @@
 //! `up --detach`: another process of this program does the work, and this one shows its steps until it is ready.
 
-use super::toolbox::tail;
+use super::{signals::Stop, toolbox::tail};
 use crate::{
-    home::{Home, Instance},
+    home::{Home, Instance, Process},
     trouble::{self, Trouble},
 };
+use rustix::process::Signal;
 use std::{
     fs::{File, OpenOptions},
     io::{Read, Write},
@@ -13,8 +14,8 @@ use std::{
     time::Duration,
 };
 
-/// Starts it and returns once it is healthy; `None` when it failed, which was shown.
-pub async fn start(home: &Home, port: Option<u16>) -> Result<Option<Instance>, Trouble> {
+/// Starts it and returns once it is healthy; `None` when it failed or was stopped, which was shown.
+pub(crate) async fn start(home: &Home, port: Option<u16>, mut stop: Stop) -> Result<Option<Instance>, Trouble> {
     let path = home.logs().join("up.log");
     let open = OpenOptions::new().create(true).write(true).truncate(true).mode(0o600).open(&path);
     let log = open.map_err(trouble::file("Opening", &path))?;
@@ -30,6 +31,7 @@ pub async fn start(home: &Home, port: Option<u16>) -> Result<Option<Instance>, T
     command.stdin(Stdio::null()).stdout(both).stderr(log);
     let mut child = command.spawn().map_err(trouble::file("Running", &program))?;
 
+    let mut stopped = false;
     let mut shown = File::open(&path).map_err(trouble::file("Reading", &path))?;
     loop {
         show(&mut shown);
@@ -37,7 +39,7 @@ pub async fn start(home: &Home, port: Option<u16>) -> Result<Option<Instance>, T
             show(&mut shown);
             // It said why itself, unless it was ended from outside.
             let log = tail(home, "up.log");
-            if log.lines().any(|line| line.starts_with("error: ")) {
+            if stopped || log.lines().any(|line| line.starts_with("error: ")) {
                 return Ok(None);
             }
             let next = format!("Look at {}.", home.logs().join("agentopia.log").display());
@@ -50,7 +52,17 @@ pub async fn start(home: &Home, port: Option<u16>) -> Result<Option<Instance>, T
             show(&mut shown);
             return Ok(Some(instance));
         }
-        tokio::time::sleep(Duration::from_millis(50)).await;
+        tokio::select! {
+            // Cancel-safe: a sleep.
+            () = tokio::time::sleep(Duration::from_millis(50)) => {}
+            // Cancel-safe. What the other process began it stops itself; the next look finds that it has ended.
+            () = stop.asked() => {
+                if let Some(process) = Process::of(child.id()) {
+                    process.signal(Signal::TERM);
+                }
+                stopped = true;
+            }
+        }
     }
 }
 

@@ -6,6 +6,7 @@
 pub mod database;
 pub mod detach;
 mod ports;
+pub(crate) mod signals;
 pub mod toolbox;
 
 use crate::{
