@@ -8,22 +8,24 @@
 //! | gateway | requests | the check-in (`/wake`) |
 //! | status file | changes of statuses and standing | `state.json` |
 
+mod control;
+mod state;
+
+pub(crate) use state::State;
+
 use crate::{
     config::ServerOptions,
     docker::Engine,
     egress::{Egress, Firewall, Guard},
-    gateway::{self, Control, Lines, Parts, Records, Registry, RequestLog, Settings},
-    ledger::{Enrolment, Ledger, write_atomically},
+    gateway::{self, Parts, Records, Registry, RequestLog, Settings},
+    ledger::{Enrolment, Ledger},
     link::{CheckIn, Client, Report, Waker, client::Device, credentials::Vault},
     packages::{Packages, Registry as PackageRegistry},
     reconcile::{Reconciler, Standing, Statuses, Workshop},
 };
 use anyhow::Context;
 use capability::Verifier;
-use futures::stream::{self, StreamExt};
-use serde::{Deserialize, Serialize};
 use std::{
-    collections::BTreeMap,
     path::PathBuf,
     sync::{Arc, Mutex, RwLock},
     time::Duration,
@@ -36,53 +38,6 @@ use tokio::{
 
 /// For calls that are under way when the daemon is told to end.
 const GRACE: Duration = Duration::from_secs(2);
-
-/// `state.json`, for `dtma status` and for the program that started the daemon.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub(crate) struct State {
-    pub pid: u32,
-    pub gateway: String,
-    pub toolbox_id: protocol::ids::ToolboxId,
-    pub control_plane: String,
-    pub generation: u64,
-    pub applied_generation: u64,
-    pub trouble: Option<String>,
-    pub servers: BTreeMap<String, StateServer>,
-}
-
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub(crate) struct StateServer {
-    #[serde(flatten)]
-    pub status: protocol::server::ServerStatus,
-    /// How many it offers.
-    pub tool_count: usize,
-}
-
-struct Handles {
-    waker: Waker,
-    statuses: Statuses,
-}
-
-impl Control for Handles {
-    fn wake(&self) -> bool {
-        self.waker.wake()
-    }
-
-    fn logs(&self, server: &str) -> Option<Lines> {
-        let (kept, live) = self.statuses.tail(server)?.follow();
-        let live = stream::unfold(live, |mut live| async move {
-            loop {
-                match live.recv().await {
-                    Ok(line) => return Some((line.to_string(), live)),
-                    // A reader that was too slow goes on with what is new.
-                    Err(tokio::sync::broadcast::error::RecvError::Lagged(_)) => {}
-                    Err(tokio::sync::broadcast::error::RecvError::Closed) => return None,
-                }
-            }
-        });
-        Some(Box::pin(stream::iter(kept.into_iter().map(|line| line.to_string())).chain(live)))
-    }
-}
 
 /// Runs until SIGTERM or SIGINT. Containers stay: the next daemon finds them.
 pub(crate) async fn run(
@@ -99,6 +54,10 @@ pub(crate) async fn run(
 
     let verifier = Verifier::new(&enrolment.capability_keys, enrolment.toolbox_id, enrolment.owner)
         .context("the keys of the enrolment cannot be used; enrol again")?;
+    if let Some(held) = ledger.revocations().load()? {
+        // Of unknown age, so only reading is allowed by it; but what was revoked stays revoked.
+        verifier.set_revocations(&held, 0).context("the revocations of the ledger cannot be used")?;
+    }
     let keys = Arc::new(RwLock::new(enrolment.capability_keys.clone()));
     let identity = Arc::new(ledger.identity().context("the toolbox's key cannot be used")?);
     let client = Client::new(&enrolment.control_plane)?;
@@ -146,14 +105,15 @@ pub(crate) async fn run(
 
     let waker = Waker::default();
     let report = {
-        let (statuses, standing) = (statuses.clone(), standing.clone());
+        let (statuses, standing, wanted) = (statuses.clone(), standing.clone(), wanted.clone());
         move || {
+            let exposed = wanted.borrow().iter().flat_map(|state| &state.servers).any(|spec| !spec.hosts.is_empty());
             let standing = standing.borrow().clone();
             Report {
                 applied_generation: standing.applied,
                 servers: statuses.all(),
                 docker_trouble: standing.trouble,
-                trouble: trouble.clone(),
+                trouble: trouble.clone().filter(|_| exposed),
             }
         }
     };
@@ -174,13 +134,13 @@ pub(crate) async fn run(
         registry,
         verifier,
         requests: Arc::new(RequestLog::default()),
-        control: Arc::new(Handles { waker, statuses: statuses.clone() }),
+        control: Arc::new(control::Handles { waker, statuses: statuses.clone() }),
         records: Records::default(),
         settings: Settings::default(),
     });
 
     tracing::info!(gateway = %gateway_url, toolbox = %enrolment.toolbox_id, "dtma runs");
-    let kept = StateFile { ledger, enrolment, gateway: gateway_url, statuses, standing, wanted };
+    let kept = state::StateFile { ledger, enrolment, gateway: gateway_url, statuses, standing, wanted };
     let tasks = [tokio::spawn(reconciler.run()), tokio::spawn(checkin.run()), tokio::spawn(kept.keep())];
     gateway::serve(listener, router, told_to_end()?, GRACE).await?;
     tasks.iter().for_each(|task| task.abort());
@@ -215,46 +175,4 @@ fn either(mut a: watch::Receiver<u64>, mut b: watch::Receiver<Standing>) -> watc
         }
     });
     receive
-}
-
-struct StateFile {
-    ledger: Ledger,
-    enrolment: Enrolment,
-    gateway: String,
-    statuses: Statuses,
-    standing: watch::Receiver<Standing>,
-    wanted: watch::Receiver<Option<protocol::toolbox::DesiredState>>,
-}
-
-impl StateFile {
-    async fn keep(self) {
-        let mut changed = either(self.statuses.changes(), self.standing.clone());
-        loop {
-            let written = serde_json::to_vec_pretty(&self.state())
-                .map_err(std::io::Error::other)
-                .and_then(|bytes| write_atomically(&self.ledger.status_path(), &bytes));
-            if let Err(error) = written {
-                tracing::warn!(%error, "state.json could not be written");
-            }
-            if changed.changed().await.is_err() {
-                return;
-            }
-            tokio::time::sleep(Duration::from_millis(100)).await;
-        }
-    }
-
-    fn state(&self) -> State {
-        let standing = self.standing.borrow().clone();
-        let server = |(status, tool_count)| StateServer { status, tool_count };
-        State {
-            pid: std::process::id(),
-            gateway: self.gateway.clone(),
-            toolbox_id: self.enrolment.toolbox_id,
-            control_plane: self.enrolment.control_plane.clone(),
-            generation: self.wanted.borrow().as_ref().map_or(0, |state| state.generation),
-            applied_generation: standing.applied,
-            trouble: standing.trouble,
-            servers: self.statuses.named().into_iter().map(|(name, entry)| (name, server(entry))).collect(),
-        }
-    }
 }

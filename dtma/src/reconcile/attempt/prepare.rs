@@ -1,0 +1,167 @@
+//! From a specification to a container that can be started: image, network, credentials, volume.
+
+use super::{super::fill, Attempt, Stopped, with_source};
+use crate::{
+    docker::{self, Launch, Network, labels},
+    egress,
+    ledger::Pin,
+    packages::{Failure, Kind, NODE, PYTHON, Wanted},
+};
+use protocol::{
+    chat::Secret,
+    server::{ServerState, Source},
+};
+use std::collections::BTreeMap;
+
+/// What is there to be started.
+struct Ready {
+    image: String,
+    entrypoint: Option<Vec<String>>,
+    pinned: String,
+    note: Option<String>,
+}
+
+impl Attempt {
+    /// A container that a daemon before this one started.
+    pub(super) async fn adopt(&mut self, container: String) -> Result<(String, Vec<Secret>), Stopped> {
+        let shop = &self.shop;
+        if let Some(egress) = egress::Rules::of(&self.spec.hosts).map_err(|e| e.to_string())? {
+            let gateway = shop.engine.network(&self.name(), labels::of_server(shop.toolbox, self.spec.id)).await?;
+            shop.egress.serve(self.spec.id, gateway, egress).await.map_err(|e| e.to_string())?;
+        }
+        let seen = shop.engine.inspect(&container).await?;
+        let pinned = seen.labels.get(labels::PINNED).cloned();
+        shop.statuses.update(self.spec.id, |status| status.pinned = pinned);
+        // The values that it was started with, not those that the vault has now.
+        let secrets = seen.env.into_iter().filter(|(key, _)| self.spec.secrets.contains(key)).map(|(_, value)| value);
+        Ok((container, secrets.collect()))
+    }
+
+    pub(super) async fn create(&mut self) -> Result<(String, Vec<Secret>), Stopped> {
+        self.holding.set(None);
+        self.state(ServerState::Installing, None);
+        let ready = self.ready().await?;
+        self.shop.statuses.update(self.spec.id, |status| status.pinned = Some(ready.pinned.clone()));
+        self.state(ServerState::Starting, ready.note.clone());
+        let shop = self.shop.clone();
+        let name = self.name();
+        let of_server = labels::of_server(shop.toolbox, self.spec.id);
+
+        let mut env: BTreeMap<String, String> = [("HOME".to_owned(), docker::DATA.to_owned())].into();
+        let network = match egress::Rules::of(&self.spec.hosts).map_err(|e| e.to_string())? {
+            None => Network::None,
+            Some(rules) => {
+                let gateway = shop.engine.network(&name, of_server.clone()).await?;
+                let proxy = shop.egress.serve(self.spec.id, gateway, rules).await.map_err(|e| e.to_string())?;
+                env.extend(egress::variables(proxy, shop.ca.is_some()));
+                Network::Named(name.clone())
+            }
+        };
+        let secrets = self.secrets().await?;
+        let filled = fill::fill(&self.spec, &secrets);
+        env.extend(filled.env);
+
+        let mut of_container = of_server.clone();
+        of_container.insert(labels::NAME.into(), self.spec.name.clone());
+        of_container.insert(labels::SPEC.into(), self.digest.clone());
+        of_container.insert(labels::REVISION.into(), self.spec.revision.to_string());
+        of_container.insert(labels::PINNED.into(), ready.pinned);
+        let runner = if matches!(self.spec.source, Source::Uvx { .. }) { PYTHON } else { NODE };
+        shop.engine.volume(shop.toolbox, &name, of_server, runner).await?;
+        // What an attempt before this one, or a daemon before this one, left under the name.
+        shop.engine.remove(&name).await?;
+        let launch = Launch {
+            name: name.clone(),
+            image: ready.image,
+            entrypoint: ready.entrypoint,
+            args: filled.args,
+            env,
+            labels: of_container,
+            volume: name,
+            ca: shop.ca.as_ref().filter(|_| network != Network::None).map(|ca| ca.display().to_string()),
+            network,
+            limits: shop.limits,
+        };
+        let container = shop.engine.create(launch).await?;
+        Ok((container, secrets.into_values().collect()))
+    }
+
+    async fn secrets(&self) -> Result<BTreeMap<String, Secret>, Stopped> {
+        if self.spec.secrets.is_empty() {
+            return Ok(BTreeMap::new());
+        }
+        let fetched = self.shop.credentials.fetch(self.spec.id).await.map_err(|e| with_source(&e))?;
+        if !fetched.missing.is_empty() {
+            return Err(format!("these credentials are missing: {}", fetched.missing.join(", ")).into());
+        }
+        Ok(fetched.values.into_iter().filter(|(key, _)| self.spec.secrets.contains(key)).collect())
+    }
+
+    async fn ready(&mut self) -> Result<Ready, Stopped> {
+        let now = jiff::Timestamp::now().as_second();
+        let Some(wanted) = Wanted::of(&self.spec.source) else { return self.image().await };
+        let mut wanted: Wanted = wanted.map_err(|e| e.to_string())?;
+        let pin = self.shop.pins.lock().ok().and_then(|pins| pins.find(self.spec.id, &wanted.key(), now).cloned());
+        if let Some(pin) = pin {
+            if wanted.version.is_none() {
+                wanted.version = Some(pin.version.clone());
+            }
+            if self.with.is_empty() && !self.tried && wanted.version.as_ref() == Some(&pin.version) {
+                self.with = pin.with;
+            }
+        }
+        wanted.with = self.with.clone();
+        let ready = self.shop.packages.ready(wanted.clone()).await.map_err(|failure| match failure {
+            Failure::Install { code, log } => Stopped {
+                detail: format!("{} could not be installed", wanted.package),
+                exit_code: Some(code),
+                log: Some(log),
+            },
+            other => other.to_string().into(),
+        })?;
+        let version = ready.installed.version.clone();
+        self.pinning = Some(Pin { package: wanted.key(), version: version.clone(), with: vec![], at: now });
+        self.pin();
+        let scripts = (!ready.installed.scripts.is_empty())
+            .then(|| format!("install scripts that did not run: {}", ready.installed.scripts.join(", ")));
+        let note = ready.note.map(str::to_owned).into_iter().chain(scripts).reduce(|a, b| format!("{a}; {b}"));
+        let with: String = wanted.with.iter().map(|with| format!(" with {with}")).collect();
+        let pinned = match wanted.kind {
+            Kind::Npx => format!("{}@{version}{with}", wanted.package),
+            Kind::Uvx => format!("{}=={version}{with}", wanted.package),
+        };
+        let entrypoint = Some(ready.installed.command.clone());
+        self.installed = Some(ready.installed);
+        Ok(Ready { image: ready.image, entrypoint, pinned, note })
+    }
+
+    async fn image(&self) -> Result<Ready, Stopped> {
+        let Source::Oci { image } = &self.spec.source else {
+            return Err("a server behind a URL does not run here".to_owned().into());
+        };
+        let found = match self.shop.engine.image(image).await? {
+            Some(found) => found,
+            None => {
+                self.shop
+                    .engine
+                    .pull(image)
+                    .await
+                    .map_err(|e| format!("{image} is not here and cannot be pulled: {e}"))?;
+                self.shop.engine.image(image).await?.ok_or_else(|| format!("{image} was pulled and is not there"))?
+            }
+        };
+        Ok(Ready {
+            pinned: found.digest.unwrap_or_else(|| found.id.clone()),
+            image: found.id,
+            entrypoint: None,
+            note: None,
+        })
+    }
+
+    /// Keeps the version from the first installation on, and what else it took once the server has run with it.
+    pub(super) fn pin(&self) {
+        if let Some(pin) = self.pinning.clone() {
+            self.shop.change_pins(|pins| pins.set(self.spec.id, pin));
+        }
+    }
+}
