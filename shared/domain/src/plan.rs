@@ -113,7 +113,7 @@ pub fn plan(request: &str, needs: &[Need], rules: &Rules, picks: &BTreeMap<usize
         };
         planned.plan.capabilities.push(Capability {
             need: inline(&need.need, NEED_MAX),
-            alternatives: alternatives(need, chosen.as_ref()),
+            alternatives: alternatives(need, chosen.as_ref(), rules.threshold),
             chosen,
             reason,
         });
@@ -190,8 +190,10 @@ impl Naming<'_> {
     }
 }
 
-fn alternatives(need: &Need, chosen: Option<&Choice>) -> Vec<Alternative> {
-    let others = need.candidates.iter().filter(|c| chosen.is_none_or(|chosen| chosen.name != c.server.name));
+/// What else does it, surely enough: the nearest wrong thing is no alternative either.
+fn alternatives(need: &Need, chosen: Option<&Choice>, threshold: f32) -> Vec<Alternative> {
+    let sure = need.candidates.iter().filter(|c| c.confidence >= threshold);
+    let others = sure.filter(|c| chosen.is_none_or(|chosen| chosen.name != c.server.name));
     // What nobody could confirm, or what its publisher gave up, is not even proposed.
     let proper = others.filter(|c| launch(&c.server).is_err() || fit(c).is_ok());
     proper
