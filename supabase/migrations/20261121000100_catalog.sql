@@ -369,13 +369,15 @@ begin
         from asked a left join app.catalog_word w on w.word = a.lexeme
     ), telling as (
       -- A word that every thirtieth entry uses tells little and costs much.
-      select *, quote_literal(lexeme)::tsquery as query from weighed
+      select *, quote_literal(lexeme)::tsquery as query, (quote_literal(lexeme) || ':A')::tsquery as in_name,
+             (quote_literal(lexeme) || ':B')::tsquery as in_description from weighed
        where documents > 0 and (documents < greatest(60, total / 30) or not exists (
          select from weighed where documents > 0 and documents < greatest(60, total / 30)))
        order by weight desc limit 8
     ), hit as materialized (
-      select s.id, s.known, sum(t.weight * case when ts_rank('{0,0,0,1}', s.document, t.query) > 0 then 1.0
-                                                when ts_rank('{0,0,1,0}', s.document, t.query) > 0 then 0.6 else 0.3 end) as words
+      -- In its name, in its description, in its tools.
+      select s.id, s.known, sum(t.weight * case when s.document @@ t.in_name then 1.0
+                                                when s.document @@ t.in_description then 0.6 else 0.3 end) as words
         from telling t join app.catalog_server s on s.document @@ t.query
        where s.status <> 'deleted' and not s.shadowed
        group by s.id

@@ -1,5 +1,7 @@
 //! Vectors by the model in the process, and by an endpoint's double.
 
+#![allow(clippy::unwrap_used, reason = "a test may fail")]
+
 use axum::{Json, Router, http::HeaderMap, http::StatusCode, routing::post};
 use models::embedding::{DIMENSIONS, Embedder, Error, MiniLm, OpenAi};
 use protocol::chat::Secret;
@@ -40,7 +42,9 @@ fn a_missing_file_is_named() {
 }
 
 /// An endpoint that answers in the wrong order and checks what it is sent.
-async fn endpoint(answer: impl Fn(&HeaderMap, &Value) -> (StatusCode, Value) + Clone + Send + Sync + 'static) -> String {
+async fn endpoint(
+    answer: impl Fn(&HeaderMap, &Value) -> (StatusCode, Value) + Clone + Send + Sync + 'static,
+) -> String {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     let handler = move |headers: HeaderMap, Json(body): Json<Value>| async move {
@@ -57,8 +61,10 @@ async fn an_endpoint_is_asked_for_our_dimensions() {
         assert_eq!(headers["authorization"], "Bearer key");
         assert_eq!(body["dimensions"], DIMENSIONS);
         let count = body["input"].as_array().unwrap().len();
-        let data: Vec<_> =
-            (0..count).rev().map(|index| json!({"index": index, "embedding": vec![index as f32 + 1.0; DIMENSIONS]})).collect();
+        let data: Vec<_> = (0..count)
+            .rev()
+            .map(|index| json!({"index": index, "embedding": vec![index as f32 + 1.0; DIMENSIONS]}))
+            .collect();
         (StatusCode::OK, json!({"data": data}))
     })
     .await;

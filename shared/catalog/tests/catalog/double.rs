@@ -87,9 +87,11 @@ async fn list(State(double): State<Double>, Query(query): Query<BTreeMap<String,
     match fault {
         None | Some(Fault::Nothing) => Json(body).into_response(),
         Some(Fault::Status(status)) => StatusCode::from_u16(status).unwrap().into_response(),
-        Some(Fault::TooMany) => {
-            (StatusCode::TOO_MANY_REQUESTS, HeaderMap::from_iter([("retry-after".parse().unwrap(), "0".parse().unwrap())])).into_response()
-        }
+        Some(Fault::TooMany) => (
+            StatusCode::TOO_MANY_REQUESTS,
+            HeaderMap::from_iter([("retry-after".parse().unwrap(), "0".parse().unwrap())]),
+        )
+            .into_response(),
         Some(Fault::Html) => "<html>maintenance</html>".into_response(),
         Some(Fault::Truncated) => body.to_string()[..30].to_owned().into_response(),
         Some(Fault::SameCursor) => {

@@ -21,7 +21,9 @@ async fn setup() -> (TestDatabase, Importer) {
 }
 
 async fn names(db: &TestDatabase) -> usize {
-    let count = db.value("select count(*) from app.catalog_server where name like 'io.example/%' and status <> 'deleted'").await;
+    let count = db
+        .value("select count(*) from app.catalog_server where name like 'io.example/%' and status <> 'deleted'")
+        .await;
     count.unwrap().parse().unwrap()
 }
 
@@ -149,7 +151,8 @@ async fn a_deleted_server_is_found_no_more() {
     importer.index().await;
     let embedded = "select count(*) from app.catalog_embedding e join app.catalog_server s on s.id = e.server_id where s.name like 'io.example/%'";
     assert_eq!(db.value(embedded).await.unwrap(), "10");
-    double.entries.lock().unwrap()[0]["_meta"]["io.modelcontextprotocol.registry/official"]["status"] = json!("deleted");
+    double.entries.lock().unwrap()[0]["_meta"]["io.modelcontextprotocol.registry/official"]["status"] =
+        json!("deleted");
     let begun = db.database.catalog_import_begin(&service, registry.url(), true, worker).await.unwrap();
     let done = importer.run(&registry, begun, worker).await.unwrap();
     assert_eq!(done.removed, 1);
@@ -171,12 +174,16 @@ async fn the_seeds_instructions_survive_an_import_of_the_same_package() {
     let worker = Uuid::new_v4();
     let begun = db.database.catalog_import_begin(&Caller::service(), registry.url(), false, worker).await.unwrap();
     importer.run(&registry, begun, worker).await.unwrap();
-    for (name, key) in [("io.github.modelcontextprotocol/github", "GITHUB_PERSONAL_ACCESS_TOKEN"), ("io.example/linear", "LINEAR_API_TOKEN")] {
+    for (name, key) in [
+        ("io.github.modelcontextprotocol/github", "GITHUB_PERSONAL_ACCESS_TOKEN"),
+        ("io.example/linear", "LINEAR_API_TOKEN"),
+    ] {
         let server = db.database.catalog_server_get(&Caller::service(), name).await.unwrap();
         assert!(server.meta["io.agentopia/instructions"][key].is_array(), "{name}");
         assert_eq!(server.packages[0].environment_variables[0].name, key);
     }
-    let shadowed = db.value("select shadowed from app.catalog_server where name = 'io.github.tacticlaunch/mcp-linear'").await;
+    let shadowed =
+        db.value("select shadowed from app.catalog_server where name = 'io.github.tacticlaunch/mcp-linear'").await;
     assert_eq!(shadowed.as_deref(), Some("t"));
 }
 

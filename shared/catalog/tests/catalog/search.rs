@@ -20,7 +20,11 @@ async fn the_seed_answers_the_first_walk() {
     let request = "Tell me the time in different time zones, and remember facts about people in a knowledge graph";
     // Nothing is embedded yet: words alone find it.
     let first = |selection: &catalog::Selection| -> Vec<String> {
-        selection.needs.iter().map(|need| need.candidates.first().map(|one| one.server.name.clone()).unwrap_or_default()).collect()
+        selection
+            .needs
+            .iter()
+            .map(|need| need.candidates.first().map(|one| one.server.name.clone()).unwrap_or_default())
+            .collect()
     };
     let both = ["io.github.modelcontextprotocol/time", "io.github.modelcontextprotocol/memory"];
     assert_eq!(first(&selector.select(&user, request, 5).await.unwrap()), both);
@@ -35,11 +39,13 @@ async fn the_seed_answers_the_first_walk() {
         assert!(need.candidates[0].server.packages[0].environment_variables.iter().all(|one| !one.is_secret));
     }
 
-    let selection = selector.select(&user, "Create a ticket in Linear whenever a new GitHub issue is opened", 5).await.unwrap();
+    let selection =
+        selector.select(&user, "Create a ticket in Linear whenever a new GitHub issue is opened", 5).await.unwrap();
     assert_eq!(first(&selection), ["io.github.tacticlaunch/mcp-linear", "io.github.modelcontextprotocol/github"]);
     for need in &selection.needs {
         let server = &need.candidates[0].server;
-        let secret = server.packages[0].environment_variables.iter().find(|one| one.is_secret && one.is_required).unwrap();
+        let secret =
+            server.packages[0].environment_variables.iter().find(|one| one.is_secret && one.is_required).unwrap();
         assert!(!server.meta["io.agentopia/instructions"][&secret.name].as_array().unwrap().is_empty());
     }
 }
@@ -60,8 +66,11 @@ async fn what_nothing_does_is_not_answered() {
         assert!(selector.search(&user, request, 10).await.unwrap().servers.is_empty());
     }
     // A part that nothing fits stays empty beside one that is answered.
-    let selection = selector.select_needs(&user, &["what time is it in Tokyo".into(), "iron my shirts".into()], 5).await.unwrap();
-    assert!(!selection.no_match && !selection.needs[0].candidates.is_empty() && selection.needs[1].candidates.is_empty());
+    let selection =
+        selector.select_needs(&user, &["what time is it in Tokyo".into(), "iron my shirts".into()], 5).await.unwrap();
+    assert!(
+        !selection.no_match && !selection.needs[0].candidates.is_empty() && selection.needs[1].candidates.is_empty()
+    );
 }
 
 #[tokio::test]
@@ -91,7 +100,15 @@ async fn nobody_unknown_searches() {
 async fn any_text_is_a_request() {
     let (db, selector, user) = seeded().await;
     indexer::index(&db.database, selector.embedder().as_ref(), |_| {}).await.unwrap();
-    for request in ["'; drop table app.catalog_server; --", "a & b | !c:*", "\u{202e}\u{feff}", "🦀🦀🦀", "\\", "%", &"weather ".repeat(10_000)] {
+    for request in [
+        "'; drop table app.catalog_server; --",
+        "a & b | !c:*",
+        "\u{202e}\u{feff}",
+        "🦀🦀🦀",
+        "\\",
+        "%",
+        &"weather ".repeat(10_000),
+    ] {
         selector.search(&user, request, 10).await.unwrap();
     }
 }

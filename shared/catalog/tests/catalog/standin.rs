@@ -59,7 +59,9 @@ async fn serve(arguments: &[&str]) -> Option<(StandIn, String)> {
 #[tokio::test]
 async fn a_registry_with_every_fault_is_imported_whole() {
     let faults = "500=0.05,429=0.1:0,slow=0.02:0.2,malformed=0.02,truncate=0.03,drop=0.03,html=0.03,loop=0.03,first=2";
-    let Some((_standin, url)) = serve(&["--limit-servers", "1500", "--faults", faults, "--seed", "7"]).await else { return };
+    let Some((_standin, url)) = serve(&["--limit-servers", "1500", "--faults", faults, "--seed", "7"]).await else {
+        return;
+    };
     let db = testkit::database().await;
     let importer = Importer::new(db.database.clone(), Arc::new(Letters));
     let registry = quick(&url);

@@ -57,7 +57,7 @@ impl Bert {
         let wrong = |why: String| Error::Model(folder.to_owned(), why);
         if config.hidden_act != "gelu"
             || config.num_attention_heads == 0
-            || config.hidden_size % config.num_attention_heads != 0
+            || !config.hidden_size.is_multiple_of(config.num_attention_heads)
         {
             return Err(wrong("its config.json describes another kind of model".to_owned()));
         }
