@@ -10,7 +10,7 @@ use std::{
         Arc, Mutex,
         atomic::{AtomicBool, Ordering::Relaxed},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 use tokio::sync::{OwnedMutexGuard, Semaphore};
 
@@ -130,7 +130,13 @@ impl Packages {
     ) -> Result<Option<Ready>, Failure> {
         let id = self.engine.installer(self.toolbox, runner, network, self.registry.mounts()).await?;
         let done = self.install_in(&id, runner, wanted, network).await;
-        self.engine.remove(&id).await?;
+        // Nobody has to wait for it; one that stays is found by its label when the daemon starts.
+        let engine = self.engine.clone();
+        tokio::spawn(async move {
+            if let Err(error) = engine.remove(&id).await {
+                tracing::warn!(%error, "an installer could not be removed");
+            }
+        });
         done
     }
 
@@ -153,7 +159,9 @@ impl Packages {
         let mut env = self.registry.env().to_vec();
         env.push("HOME=/tmp".into());
         let describing = [env.clone(), vec![format!("DESCRIBE={describe}")]].concat();
+        let begun = Instant::now();
         let ran = self.engine.run(id, &command, describing, LIMIT).await?;
+        let ran_for = begun.elapsed();
         if ran.code != 0 {
             let lost = looks_unreachable(&ran)
                 && self.engine.run(id, probe, env, PROBE).await.map_or(true, |ran| ran.code != 0);
@@ -164,6 +172,8 @@ impl Packages {
         let label = serde_json::to_string(&installed).map_err(|e| Failure::Unusable(e.to_string()))?;
         let labels = [(labels::PACKAGE.to_owned(), label)].into();
         self.engine.commit(id, Committed { name: REPOSITORY, tag: &tag, labels }).await?;
+        let (package, version) = (&wanted.package, &installed.version);
+        tracing::info!(package, version, install = ?ran_for, whole = ?begun.elapsed(), "a package is installed");
         let note = (network == InstallNetwork::Host).then_some("installed over the host's network");
         Ok(Some(Ready { image: format!("{REPOSITORY}:{tag}"), installed, note }))
     }
