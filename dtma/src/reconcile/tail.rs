@@ -117,7 +117,7 @@ mod tests {
     fn lines_are_put_together_and_the_last_are_reported() {
         let tail = Tail::default();
         for n in 0..30 {
-            tail.push(format!("li").as_bytes());
+            tail.push(b"li");
             tail.push(format!("ne {n}\r\n").as_bytes());
         }
         tail.push(b"unfinished \x1b[31mred");
