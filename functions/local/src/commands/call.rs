@@ -1,4 +1,4 @@
-use super::{capability, lines, print_json, tools};
+use super::{capability, follow, lines, print_json, tools};
 use crate::{
     cli::Call,
     client::{self, Client},
@@ -13,7 +13,8 @@ pub(super) async fn run(home: &Home, options: Call, json: bool) -> Result<ExitCo
     let reply = capability::get(&client, home, options.agent).await?;
     let server = &options.target.server;
     let mcp = mcp::client::Client::new(client::http(), tools::endpoint(&reply.gateway, server), reply.capability);
-    let result = mcp.call(&options.target.tool, &options.arguments).await.map_err(|error| match error {
+    let call = async || mcp.call(&options.target.tool, &options.arguments).await;
+    let result = follow::once_served(&client, home, server, call).await.map_err(|error| match error {
         mcp::Error::Rpc { .. } => Trouble::new(
             format!("The call of {server}.{} was refused.", options.target.tool),
             "See what there is: agentopia tools",
@@ -26,8 +27,8 @@ pub(super) async fn run(home: &Home, options: Call, json: bool) -> Result<ExitCo
     } else {
         let text = lines(&result.text());
         match &result.structured_content {
-            Some(value) if text.is_empty() => println!("{value}"),
-            _ => println!("{text}"),
+            Some(value) if text.is_empty() => put!("{value}"),
+            _ => put!("{text}"),
         }
     }
     Ok(if result.is_error { ExitCode::FAILURE } else { ExitCode::SUCCESS })

@@ -14,7 +14,7 @@ pub(super) async fn run(home: &Home, agent: Option<AgentId>, json: bool) -> Resu
     if json {
         print_json(&reply);
     } else {
-        println!("{}", reply.capability);
+        put!("{}", reply.capability);
     }
     Ok(())
 }

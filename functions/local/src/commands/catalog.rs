@@ -15,17 +15,17 @@ pub(super) async fn search(home: &Home, text: &str, limit: u16, json: bool) -> R
         return Ok(());
     }
     if reply.no_match || reply.servers.is_empty() {
-        println!("Nothing in the catalog does this.");
+        put!("Nothing in the catalog does this.");
         return Ok(());
     }
     for need in &reply.needs {
         if reply.needs.len() > 1 {
-            println!("{}", line(need));
+            put!("{}", line(need));
         }
         for found in reply.servers.iter().filter(|found| found.need == *need) {
-            println!("  {:>3.0} %  {}", found.confidence * 100.0, line(&found.name));
-            println!("         {}", line(&found.description));
-            println!("         {}", line(&found.why));
+            put!("  {:>3.0} %  {}", found.confidence * 100.0, line(&found.name));
+            put!("         {}", line(&found.description));
+            put!("         {}", line(&found.why));
         }
     }
     Ok(())
@@ -50,9 +50,13 @@ pub(crate) async fn import(home: &Home, url: Option<String>, full: bool, json: b
         print_json(&import);
         return Ok(ExitCode::SUCCESS);
     }
-    println!(
+    put!(
         "{} new or changed, {} as before, {} removed, {} skipped; {} servers in the catalog",
-        import.imported, import.unchanged, import.removed, import.skipped, import.servers
+        import.imported,
+        import.unchanged,
+        import.removed,
+        import.skipped,
+        import.servers
     );
     for skipped in &import.report {
         eprintln!("  skipped {}: {}", line(&skipped.name), line(&skipped.reason));

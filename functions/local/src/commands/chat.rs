@@ -111,8 +111,8 @@ async fn obtain(
 }
 
 fn show(reply: &ChatReply) {
-    println!("{}", lines(&reply.reply));
+    put!("{}", lines(&reply.reply));
     for file in &reply.required_files {
-        println!("  file {} ({}): {}", lines(&file.key), lines(&file.file_type), lines(&file.description));
+        put!("  file {} ({}): {}", lines(&file.key), lines(&file.file_type), lines(&file.description));
     }
 }

@@ -23,7 +23,7 @@ pub(super) async fn run(home: &Home, options: Deploy, json: bool) -> Result<Exit
         print_json(&server);
     } else if good {
         for tool in server.status.tools.iter().flatten() {
-            println!("{name}.{}", super::line(&tool.name));
+            put!("{name}.{}", super::line(&tool.name));
         }
     }
     Ok(if good { ExitCode::SUCCESS } else { ExitCode::FAILURE })

@@ -50,9 +50,9 @@ pub(super) async fn run(home: &Home, json: bool) -> Result<ExitCode, Trouble> {
         print_json(&found);
     } else {
         for finding in &found {
-            println!("{:<4} {:<14} {}", if finding.good { "ok" } else { "BAD" }, finding.what, finding.says);
+            put!("{:<4} {:<14} {}", if finding.good { "ok" } else { "BAD" }, finding.what, finding.says);
             if let Some(fix) = &finding.fix {
-                println!("     {:<14} mend it: {fix}", "");
+                put!("     {:<14} mend it: {fix}", "");
             }
         }
     }

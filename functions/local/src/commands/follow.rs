@@ -16,6 +16,8 @@ use std::time::{Duration, Instant};
 
 /// An installation of a large package takes minutes; nothing at all for this long is a fault.
 const PATIENCE: Duration = Duration::from_secs(600);
+/// How long servers that ran before take at most until they run again, all at once.
+const RESTART: Duration = Duration::from_secs(30);
 const GLANCE: Duration = Duration::from_millis(150);
 
 /// This machine's toolbox.
@@ -48,6 +50,34 @@ pub(super) async fn named(client: &Client, home: &Home, name: &str) -> Result<Se
         };
         Trouble::new(format!("There is no server {name:?} here."), next)
     })
+}
+
+/// Asks the gateway. Just after a start it does not serve yet what is being started again: then it is asked again.
+pub(crate) async fn once_served<T>(
+    client: &Client,
+    home: &Home,
+    server: &str,
+    ask: impl AsyncFn() -> Result<T, mcp::Error>,
+) -> Result<T, mcp::Error> {
+    let (started, mut waiting) = (Instant::now(), None);
+    loop {
+        let answer = ask().await;
+        let absent = matches!(answer, Err(mcp::Error::Status { status: 404, .. }));
+        if !absent || started.elapsed() > RESTART || !is_coming(client, home, server).await {
+            if let (true, Some(step)) = (answer.is_ok(), waiting) {
+                Step::done(step);
+            }
+            return answer;
+        }
+        waiting.get_or_insert_with(|| Step::start(format!("waiting for {server}")));
+        tokio::time::sleep(GLANCE).await;
+    }
+}
+
+/// Whether the server is one of this machine's and has not failed.
+async fn is_coming(client: &Client, home: &Home, name: &str) -> bool {
+    let state = named(client, home, name).await.map(|server| server.status.state);
+    state.is_ok_and(|state| !matches!(state, ServerState::Failed | ServerState::Stopping | ServerState::Stopped))
 }
 
 /// Waits until each of the servers has its tools listed or has failed, showing every step. True when none failed.

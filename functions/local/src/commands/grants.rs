@@ -13,7 +13,7 @@ pub(super) async fn run(home: &Home, json: bool) -> Result<(), Trouble> {
         return Ok(());
     }
     if grants.is_empty() {
-        println!("No agent may call anything yet. Deploy a server, or say what you want: agentopia chat \"…\"");
+        put!("No agent may call anything yet. Deploy a server, or say what you want: agentopia chat \"…\"");
         return Ok(());
     }
     let agents: Vec<Agent> = client.get("/api/agents").await?;
@@ -21,7 +21,7 @@ pub(super) async fn run(home: &Home, json: bool) -> Result<(), Trouble> {
         let agent = agents.iter().find(|agent| agent.id == grant.agent_id);
         let name = agent.map_or_else(|| grant.agent_id.to_string(), |agent| line(&agent.name));
         let until = grant.expires_at.map_or("as long as the agent exists".to_owned(), |at| format!("until {at:.0}"));
-        println!(
+        put!(
             "{name:<20} {:<40} {:<8} {until}: {}",
             format!("{}.{}", grant.server, line(&grant.tool)),
             state(grant.state),

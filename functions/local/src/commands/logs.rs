@@ -22,10 +22,14 @@ pub(super) async fn run(home: &Home, options: &Logs) -> Result<(), Trouble> {
             chunk.await
         };
         match chunk {
-            Ok(Some(bytes)) => events.take(&bytes, |text| {
-                // A closed pipe ends the program at the next read.
-                let _ = writeln!(std::io::stdout(), "{}", lines(text));
-            }),
+            Ok(Some(bytes)) => {
+                let mut read = true;
+                events.take(&bytes, |text| read &= writeln!(std::io::stdout(), "{}", lines(text)).is_ok());
+                // Nobody reads any more, as behind `| head`.
+                if !read {
+                    return Ok(());
+                }
+            }
             Ok(None) => return Ok(()),
             Err(error) => {
                 return Err(Trouble::new("The log broke off.", "Run the command again.").caused_by(&error));

@@ -1,5 +1,13 @@
 //! One module a command: each decides what to do and prints.
 
+/// Prints a line of data. Unlike `println!` it does not panic when whoever read has gone (`| head`).
+macro_rules! put {
+    ($($text:tt)*) => {{
+        use std::io::Write;
+        let _ = writeln!(std::io::stdout(), $($text)*);
+    }};
+}
+
 mod call;
 mod capability;
 mod catalog;
@@ -52,13 +60,13 @@ async fn token(home: &Home, json: bool) -> Result<(), Trouble> {
     if json {
         print_json(&serde_json::json!({"token": client.token()}));
     } else {
-        println!("{}", client.token());
+        put!("{}", client.token());
     }
     Ok(())
 }
 
 fn print_json(value: &impl Serialize) {
-    println!("{}", serde_json::to_string(value).expect("what is printed is plain JSON"));
+    put!("{}", serde_json::to_string(value).expect("what is printed is plain JSON"));
 }
 
 /// Text from elsewhere, as one line that cannot move the cursor or change colours.

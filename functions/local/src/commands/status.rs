@@ -16,7 +16,7 @@ pub(super) async fn run(home: &Home, json: bool) -> Result<ExitCode, Trouble> {
         if json {
             print_json(&json!({"up": false, "home": home.path()}));
         } else {
-            println!("down      {}", home.path().display());
+            put!("down      {}", home.path().display());
         }
         return Ok(ExitCode::FAILURE);
     };
@@ -36,18 +36,18 @@ pub(super) async fn run(home: &Home, json: bool) -> Result<ExitCode, Trouble> {
         }));
         return Ok(ExitCode::SUCCESS);
     }
-    println!("up        {}  (process {})", instance.url, instance.process.pid);
-    println!("home      {}", home.path().display());
-    println!("gateway   {}", instance.gateway);
+    put!("up        {}  (process {})", instance.url, instance.process.pid);
+    put!("home      {}", home.path().display());
+    put!("gateway   {}", instance.gateway);
     if let Some(toolbox) = toolbox {
-        println!("toolbox   {} ({})", line(&toolbox.name), toolbox.state);
+        put!("toolbox   {} ({})", line(&toolbox.name), toolbox.state);
         if let Some(trouble) = toolbox.trouble {
-            println!("          {}", line(&trouble));
+            put!("          {}", line(&trouble));
         }
     }
     for server in &servers {
         let server = follow::detail(&client, server.toolbox_id, server.spec.id).await?;
-        println!("server    {:<24} {}", server.spec.name, describe(&server.status));
+        put!("server    {:<24} {}", server.spec.name, describe(&server.status));
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -1,11 +1,14 @@
-use super::{capability, line, print_json};
+use super::{capability, follow, line, print_json};
 use crate::{
     client::{self, Client},
     home::Home,
     trouble::Trouble,
 };
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
-use protocol::{capability::Claims, ids::AgentId};
+use protocol::{
+    capability::{CapabilityReply, Claims},
+    ids::AgentId,
+};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
@@ -19,7 +22,7 @@ pub(super) async fn run(home: &Home, agent: Option<AgentId>, json: bool) -> Resu
     }
     let mut all = Vec::new();
     for (server, allowed) in &servers {
-        let definitions = definitions(&reply.gateway, server, &reply.capability).await?;
+        let definitions = definitions(&client, home, &reply, server).await?;
         for tool in allowed {
             let definition = definitions.iter().find(|definition| definition["name"] == tool.as_str());
             let description = definition.and_then(|definition| definition["description"].as_str()).unwrap_or_default();
@@ -31,7 +34,7 @@ pub(super) async fn run(home: &Home, agent: Option<AgentId>, json: bool) -> Resu
         return Ok(());
     }
     if all.is_empty() {
-        println!("No tools yet. Say what you want: agentopia chat \"…\", or agentopia deploy uvx:mcp-server-time");
+        put!("No tools yet. Say what you want: agentopia chat \"…\", or agentopia deploy uvx:mcp-server-time");
         return Ok(());
     }
     let text = |value: &Value| line(value.as_str().unwrap_or_default());
@@ -41,15 +44,22 @@ pub(super) async fn run(home: &Home, agent: Option<AgentId>, json: bool) -> Resu
     for (name, tool) in names.iter().zip(&all) {
         let description = text(&tool["description"]);
         let first = description.trim().split(". ").next().unwrap_or_default();
-        println!("{name:<width$}  {}", first.chars().take(160).collect::<String>());
+        put!("{name:<width$}  {}", first.chars().take(160).collect::<String>());
     }
     Ok(())
 }
 
 /// What the gateway shows of one server. Of a server with very many tools it shows a search instead: then nothing is found.
-async fn definitions(gateway: &str, server: &str, capability: &str) -> Result<Vec<Value>, Trouble> {
-    let mcp = mcp::client::Client::new(client::http(), endpoint(gateway, server), capability);
-    mcp.tools().await.map_err(|error| refused(server, &error))
+async fn definitions(
+    client: &Client,
+    home: &Home,
+    reply: &CapabilityReply,
+    server: &str,
+) -> Result<Vec<Value>, Trouble> {
+    let url = endpoint(&reply.gateway, server);
+    let mcp = mcp::client::Client::new(client::http(), url, &reply.capability);
+    let listed = follow::once_served(client, home, server, async || mcp.tools().await).await;
+    listed.map_err(|error| refused(server, &error))
 }
 
 /// `/mcp/<server>` at the gateway.

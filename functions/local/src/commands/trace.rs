@@ -13,7 +13,7 @@ pub(crate) async fn run(home: &Home, run: RunId, json: bool) -> Result<(), Troub
     if json {
         print_json(&reply);
     } else {
-        println!("{}", tree(&reply));
+        put!("{}", tree(&reply));
     }
     Ok(())
 }

@@ -77,7 +77,7 @@ fn say(home: &Home, instance: &Instance, json: bool) {
     if json {
         super::print_json(&json!({"url": instance.url, "home": home.path(), "gateway": instance.gateway}));
     } else {
-        println!("{}", instance.url);
+        put!("{}", instance.url);
     }
 }
 
