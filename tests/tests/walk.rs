@@ -66,7 +66,7 @@ fn asks_for_keys_once(agentopia: &Agentopia) {
     assert_eq!(reply["status"], "pending_credentials", "{reply}");
     let required = reply["required_credentials"].as_array().expect("a list");
     let keys: BTreeSet<_> = required.iter().map(|r| r["credential_key"].as_str().expect("a name")).collect();
-    assert!(keys.contains("LINEAR_API_KEY") && keys.contains("GITHUB_PERSONAL_ACCESS_TOKEN"), "{reply}");
+    assert!(keys.contains("LINEAR_API_TOKEN") && keys.contains("GITHUB_PERSONAL_ACCESS_TOKEN"), "{reply}");
     for one in required {
         assert!(one["instructions"].as_array().is_some_and(|steps| !steps.is_empty()), "{one}");
     }
@@ -79,7 +79,7 @@ fn asks_for_keys_once(agentopia: &Agentopia) {
         assert!(screen.contains(key), "{asked} keys were wanted, {key} was not asked for:\n{screen}");
     }
     assert!(!holds(&agentopia.home(), TYPED.as_bytes()), "the key lies in the home folder in plain text");
-    assert!(holds(&agentopia.home(), b"LINEAR_API_KEY"), "the look into the home folder finds what is there");
+    assert!(holds(&agentopia.home(), b"LINEAR_API_TOKEN"), "the look into the home folder finds what is there");
 
     let again = agentopia.json(&["chat", KEYS]);
     assert_eq!(again["status"], "success", "{again}");
