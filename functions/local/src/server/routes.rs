@@ -2,7 +2,7 @@
 
 use super::{Parts, search::Search};
 use crate::{accounts, trouble::Trouble};
-use axum::Router;
+use axum::{Router, response::Redirect, routing::get};
 use capability::Minter;
 use edge::{Context, Route};
 use sealing::Vault;
@@ -27,6 +27,8 @@ pub(super) async fn router(parts: &Parts<'_>, context: &Context, minter: Arc<Min
     let find = Arc::new(selector.clone());
     let chat = chat::State::local(here.clone(), minter.clone(), secrets.clone(), find).with_model(model);
     let router = Router::new()
+        // Whoever opens the address in a browser sees what is served.
+        .route("/", get(async || Redirect::to("/docs")))
         .merge(accounts::router(parts.accounts.clone()))
         .merge(agents::router(agents::State::local(here.clone(), minter.clone(), secrets)))
         .merge(chat::router(chat))
