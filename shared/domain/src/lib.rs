@@ -1,13 +1,13 @@
 #![doc = include_str!("../README.md")]
 
 pub mod credentials;
+pub mod desired;
+pub mod intent;
 pub mod launch;
 pub mod names;
+pub mod needs;
 pub mod plan;
-pub mod desired;
+pub mod rank;
 pub mod revocation;
 pub mod risk;
-pub mod intent;
-pub mod needs;
-pub mod rank;
 pub mod text;

@@ -44,13 +44,17 @@ fn the_best_is_chosen_and_named_short() {
 
 #[test]
 fn below_the_threshold_nothing_is_chosen() {
-    let planned = make(&[need("fold proteins", vec![candidate("a/x", 0.29)]), need("nothing", vec![])]);
+    let planned =
+        make(&[need("fold proteins", vec![candidate("a/x", crate::rank::ANSWERED - 0.01)]), need("nothing", vec![])]);
     assert_eq!(names(&planned), [None, None]);
     assert!(planned.plan.capabilities[0].reason.contains("well enough"));
     assert!(planned.plan.capabilities[1].reason.contains("Nothing in the catalog does this"));
     assert!(planned.chosen.is_empty() && planned.plan.capabilities[0].alternatives.is_empty());
     // The same server, sure enough, is chosen.
-    assert_eq!(names(&make(&[need("fold proteins", vec![candidate("a/x", 0.31)])])), [Some("a/x")]);
+    assert_eq!(
+        names(&make(&[need("fold proteins", vec![candidate("a/x", crate::rank::ANSWERED + 0.01)])])),
+        [Some("a/x")]
+    );
 }
 
 #[test]
@@ -104,7 +108,7 @@ fn two_servers_of_one_name_get_two_and_one_that_is_there_keeps_its_own() {
 
 #[test]
 fn a_pick_counts_only_when_it_is_a_fitting_candidate() {
-    let needs = [need("x", vec![candidate("a/one", 0.9), candidate("a/two", 0.4), candidate("a/bad", 0.1)])];
+    let needs = [need("x", vec![candidate("a/one", 0.9), candidate("a/two", 0.6), candidate("a/bad", 0.1)])];
     let picked = |name: &str| {
         let planned = plan("x", &needs, &Rules::default(), &BTreeMap::from([(0, name.to_owned())]));
         names(&planned)[0].map(str::to_owned)

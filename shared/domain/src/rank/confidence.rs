@@ -4,7 +4,7 @@ use super::{Entry, Naming};
 use crate::needs::Need;
 
 /// Below this confidence a need counts as one that nothing in the catalog fits.
-pub const ANSWERED: f32 = 0.45;
+pub const ANSWERED: f32 = 0.5;
 
 /// The chance, 0 to 1, that an acceptable entry is among these, the best ones. A logistic regression over labelled
 /// requests, answerable and not.
