@@ -350,7 +350,8 @@ declare
   need jsonb;
   result jsonb := '[]';
   found jsonb;
-  total constant real := greatest(1, (select reltuples from pg_catalog.pg_class where oid = 'app.catalog_server'::regclass));
+  -- Before the first analyze nothing is known of the table's size.
+  total constant real := greatest(1000, (select reltuples from pg_catalog.pg_class where oid = 'app.catalog_server'::regclass));
   depth constant integer := ($1 ->> 'limit')::integer;
   mixed extensions.halfvec(384);
   own extensions.halfvec(384);

@@ -15,11 +15,11 @@ use protocol::catalog::{Found, SearchReply, ServerJson};
 use std::{collections::HashSet, sync::Arc};
 
 /// Entries that words and vectors may each find for a need before they are ranked.
-const DEPTH: usize = 80;
+const DEPTH: usize = 50;
 /// How much the catalog's own words count beside the request's, in the vector that is searched.
 const EXPANDED: f32 = 0.5;
 const EXPANDED_WITH_PRODUCT: f32 = 0.6;
-/// Vectors of needs that are kept: what is asked again costs no computation.
+/// Characters of a need that its vector is made from.
 const LONGEST_QUERY: usize = 1_000;
 
 /// Finds servers. Cheap to clone; one for a process.
