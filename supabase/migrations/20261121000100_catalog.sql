@@ -341,100 +341,6 @@ as $$
   select jsonb_build_object('stored', count(*)) from stored
 $$;
 
--- {model, limit, needs: [{terms: [{word, weight}], vector, raw}]}: for each need the entries that its words or its vector
--- find, with what ranking needs to know. `vector` orders; `raw` is the need in its own words alone; both may be null.
-create function api.catalog_search(jsonb) returns jsonb
-language plpgsql security definer set search_path = '' set jit = off
-as $$
-declare
-  need jsonb;
-  result jsonb := '[]';
-  found jsonb;
-  -- Before the first analyze nothing is known of the table's size.
-  total constant real := greatest(1000, (select reltuples from pg_catalog.pg_class where oid = 'app.catalog_server'::regclass));
-  depth constant integer := ($1 ->> 'limit')::integer;
-  mixed extensions.halfvec(384);
-  own extensions.halfvec(384);
-begin
-  perform set_config('hnsw.ef_search', greatest(depth, 40)::text, true);
-  for need in select jsonb_array_elements($1 -> 'needs') loop
-    mixed := (need ->> 'vector')::extensions.halfvec(384);
-    own := (need ->> 'raw')::extensions.halfvec(384);
-    with asked as (
-      select lexeme, max(weight) as weight
-        from jsonb_to_recordset(need -> 'terms') as t (word text, weight real),
-             unnest(to_tsvector('english', t.word)) as l (lexeme, positions, weights)
-       group by lexeme
-    ), weighed as (
-      select a.lexeme, a.weight * ln(1 + total / greatest(1, coalesce(w.documents, 1))) as weight, coalesce(w.documents, 0) as documents
-        from asked a left join app.catalog_word w on w.word = a.lexeme
-    ), telling as (
-      -- A word that every thirtieth entry uses tells little and costs much.
-      select *, quote_literal(lexeme)::tsquery as query, (quote_literal(lexeme) || ':A')::tsquery as in_name,
-             (quote_literal(lexeme) || ':B')::tsquery as in_description from weighed
-       where documents > 0 and (documents < greatest(60, total / 30) or not exists (
-         select from weighed where documents > 0 and documents < greatest(60, total / 30)))
-       order by weight desc limit 8
-    ), hit as materialized (
-      -- In its name, in its description, in its tools.
-      select s.id, s.known, sum(t.weight * case when s.document @@ t.in_name then 1.0
-                                                when s.document @@ t.in_description then 0.6 else 0.3 end) as words
-        from telling t join app.catalog_server s on s.document @@ t.query
-       where s.status <> 'deleted' and not s.shadowed
-       group by s.id
-    ), near as (
-      (select e.server_id as id from app.catalog_embedding e
-        where mixed is not null order by e.embedding operator(extensions.<=>) mixed limit depth)
-      union
-      (select e.server_id from app.catalog_embedding e
-        where mixed is not null and e.known order by e.embedding operator(extensions.<=>) mixed limit depth / 2)
-      union
-      (select id from hit order by words desc, id limit depth)
-      union
-      (select id from hit where known >= 0.6 order by words desc, id limit depth / 2)
-    )
-    select coalesce(jsonb_agg(jsonb_build_object(
-             'id', s.id, 'name', s.name, 'title', s.title, 'description', s.description, 'package', s.package,
-             'repository', s.repository, 'known', s.known, 'fork', s.fork, 'verified', s.verified,
-             'deprecated', s.status = 'deprecated', 'seeded', s.seed is not null,
-             'similarity', 1 - (e.embedding operator(extensions.<=>) mixed),
-             'own_similarity', 1 - (e.embedding operator(extensions.<=>) own),
-             'words', coalesce(h.words, 0) / greatest(0.0001, (select sum(weight) from weighed)))), '[]')
-      into found
-      from near n
-      join app.catalog_server s on s.id = n.id and s.status <> 'deleted' and not s.shadowed
-      left join app.catalog_embedding e on e.server_id = s.id and e.model = $1 ->> 'model'
-      left join hit h on h.id = s.id;
-    result := result || jsonb_build_array(found);
-  end loop;
-  return result;
-end
-$$;
-
--- {names: [...]}: whole entries, in that order; a name that is unknown is left out.
-create function api.catalog_server_list(jsonb) returns jsonb
-language sql security definer set search_path = ''
-as $$
-  select coalesce(jsonb_agg(s.server order by n.place), '[]')
-    from jsonb_array_elements_text($1 -> 'names') with ordinality as n (name, place)
-    join app.catalog_server s on s.name = n.name and s.status <> 'deleted'
-$$;
-
-create function api.catalog_server_get(jsonb) returns jsonb
-language plpgsql security definer set search_path = ''
-as $$
-declare
-  entry jsonb;
-begin
-  select server into entry from app.catalog_server where name = $1 ->> 'name' and status <> 'deleted';
-  if not found then
-    raise exception using errcode = 'PT404', message = 'There is no such server in the catalog.',
-      hint = 'Search for it, or import a registry that has it.';
-  end if;
-  return entry;
-end
-$$;
-
 -- {source, servers: [server.json, ...]}: entries from elsewhere than an import.
 create function api.catalog_server_upsert(jsonb) returns jsonb
 language plpgsql security definer set search_path = ''
@@ -452,7 +358,5 @@ $$;
 grant execute on function api.catalog_import_begin(jsonb), api.catalog_import_page(jsonb), api.catalog_import_fail(jsonb),
   api.catalog_import_get(jsonb), api.catalog_pending(jsonb), api.catalog_embed(jsonb), api.catalog_server_upsert(jsonb)
   to service;
-grant execute on function api.catalog_search(jsonb), api.catalog_server_list(jsonb), api.catalog_server_get(jsonb)
-  to authenticated, service;
 
 call gate.adopt();
