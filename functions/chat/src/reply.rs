@@ -105,7 +105,8 @@ fn chosen(session: &Session) -> String {
             none(&mut text, capability);
             continue;
         };
-        let sure = (choice.confidence * 100.0).round();
+        // No measurement is certainty.
+        let sure = (choice.confidence * 100.0).round().min(99.0);
         let _ = writeln!(
             text,
             "- {}: {} ({}), {sure} % sure. {}",

@@ -47,6 +47,11 @@ impl Error {
                 message: "this caller may not do that".into(),
                 fix: "Use an account or a token that is meant for it.".into(),
             },
+            // untranslatable_character, character_not_in_repertoire: a NUL, which Postgres keeps in no text.
+            "22P05" | "22021" => Self::Invalid {
+                message: "the text holds a character that cannot be kept".into(),
+                fix: "Remove the NUL characters from it.".into(),
+            },
             // unique_violation: two calls raced and the other one won.
             "23505" => Self::Conflict {
                 message: "something like it is there already".into(),

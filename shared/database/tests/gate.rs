@@ -76,6 +76,8 @@ async fn every_refusal_keeps_its_message_and_fix() {
         assert_eq!((message.as_str(), fix.as_str()), ("no such thing", "look elsewhere"), "{code}");
     }
     assert!(matches!(refuse("PT400").await, Error::Invalid { .. }));
+    // Postgres itself refuses a NUL: no text holds one.
+    assert!(matches!(refuse("PT\u{0}400").await, Error::Invalid { .. }));
     assert!(matches!(refuse("PT403").await, Error::Forbidden { .. }));
     assert!(matches!(refuse("PT404").await, Error::NotFound { .. }));
     assert!(matches!(refuse("PT409").await, Error::Conflict { .. }));

@@ -163,6 +163,8 @@ fn is_official(entry: &Entry, products: &[(HashSet<String>, String)]) -> bool {
     if entry.name.starts_with("io.agentopia.") {
         return false;
     }
-    let owner = words(entry.name.split('/').next().unwrap_or_default()).concat();
+    // Whoever has an account at GitHub is not GitHub.
+    let publisher = entry.name.split('/').next().unwrap_or_default();
+    let owner = words(publisher.strip_prefix("io.github.").unwrap_or(publisher)).concat();
     products.iter().any(|(_, compact)| compact.len() > 3 && owner.contains(compact))
 }

@@ -21,10 +21,15 @@ impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Path<T>
                 let first = parameters.as_ref().and_then(|all| all.iter().next().map(|(_, value)| value.to_owned()));
                 let path = parts.uri.path();
                 let noun = first.and_then(|value| path.split(&format!("/{value}")).next()?.rsplit('/').next());
-                Err(Error::not_found(noun.map_or("thing", |plural| plural.trim_end_matches('s'))))
+                Err(Error::not_found(noun.map_or("thing", singular)))
             }
         }
     }
+}
+
+/// `toolboxes` -> `toolbox`, `agents` -> `agent`.
+fn singular(plural: &str) -> &str {
+    plural.strip_suffix("es").filter(|noun| noun.ends_with('x')).unwrap_or_else(|| plural.trim_end_matches('s'))
 }
 
 /// The query string; an unknown key is ignored only where `T` allows it, a repeated one is refused.

@@ -59,6 +59,7 @@ pub(super) async fn run(home: &Home, options: Chat, json: bool) -> Result<ExitCo
                 show(&reply);
             }
         } else if !json {
+            reply.required_credentials.iter().for_each(credentials::explain);
             eprintln!("\nGive them: agentopia chat --session last --credentials-file FILE \"here they are\"");
         }
     } else if !json {

@@ -30,6 +30,10 @@ pub(super) async fn run(home: &Home, options: &Up, json: bool) -> Result<ExitCod
     }
     let lock = lock(home).await?;
     log(home)?;
+    // Keys and credentials pass through this process: no core dump holds them, no other process of the user reads them.
+    if let Err(error) = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable) {
+        tracing::warn!(%error, "core dumps of this process are not switched off");
+    }
     let mut started = Started::default();
     let mut stop = Stop::listen()?;
     let outcome = tokio::select! {

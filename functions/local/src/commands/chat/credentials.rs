@@ -56,15 +56,7 @@ impl Credentials {
 pub(super) fn ask(wanted: &[RequiredCredential]) -> Result<Credentials, Trouble> {
     let mut all: BTreeMap<String, BTreeMap<String, Secret>> = BTreeMap::new();
     for credential in wanted {
-        eprintln!(
-            "\n{} needs {}: {}",
-            line(&credential.mcp_server),
-            line(&credential.credential_key),
-            line(&credential.description)
-        );
-        for (number, instruction) in credential.instructions.iter().enumerate() {
-            eprintln!("  {}. {}", number + 1, line(instruction));
-        }
+        explain(credential);
         let prompt = format!("{} (not shown): ", line(&credential.credential_key));
         let value = rpassword::prompt_password(prompt).map_err(|error| {
             Trouble::new(
@@ -84,6 +76,19 @@ pub(super) fn ask(wanted: &[RequiredCredential]) -> Result<Credentials, Trouble>
         keys.insert(credential.credential_key.clone(), Secret::new(value.trim().to_owned()));
     }
     Ok(Credentials(all))
+}
+
+/// What is needed, and how to get it.
+pub(super) fn explain(credential: &RequiredCredential) {
+    eprintln!(
+        "\n{} needs {}: {}",
+        line(&credential.mcp_server),
+        line(&credential.credential_key),
+        line(&credential.description)
+    );
+    for (number, instruction) in credential.instructions.iter().enumerate() {
+        eprintln!("  {}. {}", number + 1, line(instruction));
+    }
 }
 
 /// From a file, `-` for standard input.
