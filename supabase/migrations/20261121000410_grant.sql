@@ -91,7 +91,9 @@ $$;
 create function api.capability_issue(jsonb) returns jsonb
 language plpgsql security definer set search_path = '' as $$
 declare
-  agent app.agent := app.agent_find(coalesce(($1->>'agent_id')::uuid, app.agent_personal(auth.uid())));
+  -- A step of its own: what one step makes, only the next one sees.
+  wanted uuid := coalesce(($1->>'agent_id')::uuid, app.agent_personal(auth.uid()));
+  agent app.agent := app.agent_find(wanted);
   box app.toolbox := app.toolbox_choose(coalesce(($1->>'toolbox_id')::uuid, agent.toolbox_id));
   run uuid := ($1->>'run_id')::uuid;
   tools jsonb;

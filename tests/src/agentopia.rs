@@ -31,6 +31,15 @@ impl Agentopia {
     /// `scripts/up --detach --json`: its last line.
     pub fn up(&self) -> Value {
         let mut command = Command::new(crate::root().join("scripts/up"));
+        // As from a person's shell: what the test runner adds would make cargo build everything once more.
+        for (name, _) in std::env::vars_os() {
+            let text = name.to_string_lossy();
+            let kept = ["CARGO_HOME", "CARGO_TARGET_DIR", "CARGO_INCREMENTAL"].contains(&text.as_ref());
+            if !kept && (text.starts_with("CARGO") || text.starts_with("NEXTEST") || text.starts_with("LD_")) {
+                command.env_remove(&name);
+            }
+        }
+        command.env_remove("RUSTUP_TOOLCHAIN");
         command.args(["--detach", "--json", "--port", &self.port.to_string(), "--home"]).arg(self.home.path());
         last_json(&succeed("scripts/up", command.output().expect("scripts/up runs")))
     }
