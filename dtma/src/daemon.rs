@@ -15,7 +15,7 @@ pub(crate) use state::State;
 
 use crate::{
     config::ServerOptions,
-    docker::Engine,
+    docker::{Engine, Pipes},
     egress::{Egress, Firewall, Guard},
     gateway::{self, Parts, Records, Registry, RequestLog, Settings},
     ledger::{Enrolment, Ledger},
@@ -63,7 +63,7 @@ pub(crate) async fn run(
     let client = Client::new(&enrolment.control_plane)?;
     let device = Device { client, identity, toolbox: enrolment.toolbox_id };
 
-    let engine = Engine::new();
+    let engine = Engine::with_pipes(Pipes::new(ledger.pipes()));
     let ca = options.ca();
     let home = std::env::home_dir().unwrap_or_else(|| PathBuf::from("/"));
     let packages = Packages::new(

@@ -46,6 +46,8 @@ pub struct Exit {
 pub struct Inspected {
     pub labels: HashMap<String, String>,
     pub env: Vec<(String, Secret)>,
+    /// Its first process, as the machine numbers it, while it runs.
+    pub process: Option<u32>,
 }
 
 /// The engine itself.
@@ -90,7 +92,8 @@ impl Engine {
 
     pub async fn create(&self, launch: Launch) -> Result<String, Error> {
         let options = CreateContainerOptionsBuilder::new().name(&launch.name).build();
-        let call = self.client().await?.create_container(Some(options), launch.body());
+        let pipes = self.pipes.as_ref().map(|pipes| pipes.make(&launch.name)).transpose()?;
+        let call = self.client().await?.create_container(Some(options), launch.body(pipes.as_deref()));
         Ok(deadline("create", SLOW, call).await?.id)
     }
 
@@ -125,12 +128,15 @@ impl Engine {
 
     pub async fn inspect(&self, id: &str) -> Result<Inspected, Error> {
         let call = self.client().await?.inspect_container(id, None::<InspectContainerOptions>);
-        let config = deadline("inspect", QUICK, call).await?.config.unwrap_or_default();
+        let seen = deadline("inspect", QUICK, call).await?;
+        let config = seen.config.unwrap_or_default();
+        let process = seen.state.and_then(|state| state.pid).and_then(|pid| u32::try_from(pid).ok());
         let pair =
             |pair: String| pair.split_once('=').map(|(key, value)| (key.to_owned(), Secret::new(value.to_owned())));
         Ok(Inspected {
             labels: config.labels.unwrap_or_default(),
             env: config.env.unwrap_or_default().into_iter().filter_map(pair).collect(),
+            process: process.filter(|pid| *pid != 0),
         })
     }
 

@@ -1,6 +1,7 @@
 //! What can go wrong with Docker, as far as anybody above cares.
 
 use bollard::errors::Error as Bollard;
+use std::{io, path::PathBuf};
 
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -15,6 +16,8 @@ pub enum Error {
     Conflict(String),
     #[error("Docker refuses: {0}")]
     Refused(String),
+    #[error("the pipes to a server at {} cannot be used", path.display())]
+    Pipes { path: PathBuf, source: io::Error },
 }
 
 impl Error {

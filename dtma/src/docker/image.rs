@@ -13,16 +13,24 @@ pub struct Image {
     /// As a registry knows it, when it came from one.
     pub digest: Option<String>,
     pub labels: HashMap<String, String>,
+    /// What it runs unless told otherwise: entry point and arguments.
+    pub entrypoint: Vec<String>,
+    pub command: Vec<String>,
 }
 
 impl Engine {
     pub async fn image(&self, name: &str) -> Result<Option<Image>, Error> {
         match deadline("image", QUICK, self.client().await?.inspect_image(name)).await {
-            Ok(image) => Ok(Some(Image {
-                id: image.id.unwrap_or_default(),
-                digest: image.repo_digests.and_then(|all| all.into_iter().next()),
-                labels: image.config.and_then(|config| config.labels).unwrap_or_default(),
-            })),
+            Ok(image) => {
+                let config = image.config.unwrap_or_default();
+                Ok(Some(Image {
+                    id: image.id.unwrap_or_default(),
+                    digest: image.repo_digests.and_then(|all| all.into_iter().next()),
+                    labels: config.labels.unwrap_or_default(),
+                    entrypoint: config.entrypoint.unwrap_or_default(),
+                    command: config.cmd.unwrap_or_default(),
+                }))
+            }
             Err(Error::NotFound(_)) => Ok(None),
             Err(error) => Err(error),
         }

@@ -1,7 +1,11 @@
 //! How a server's container is made: everything off that a server over standard input and output does not need.
 
+use super::{labels, pipes};
 use bollard::models::{ContainerCreateBody, HostConfig, HostConfigLogConfig, Mount, MountType};
-use std::collections::{BTreeMap, HashMap};
+use std::{
+    collections::{BTreeMap, HashMap},
+    path::Path,
+};
 
 const USER: &str = "65532:65532";
 /// Where a server's own volume is: the one place that outlives its container.
@@ -14,7 +18,7 @@ pub const CA: &str = "/run/agentopia-ca.crt";
 const NO_DNS: &str = "127.0.0.1";
 
 /// Counts up when this file changes what a container is: running ones are then replaced.
-pub const RECIPE: u32 = 1;
+pub const RECIPE: u32 = 2;
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Limits {
@@ -41,9 +45,8 @@ pub enum Network {
 pub struct Launch {
     pub name: String,
     pub image: String,
-    /// Replaces the image's entry point.
-    pub entrypoint: Option<Vec<String>>,
-    pub args: Vec<String>,
+    /// The program and its arguments; the image's own are not used.
+    pub command: Vec<String>,
     pub env: BTreeMap<String, String>,
     pub labels: HashMap<String, String>,
     pub volume: String,
@@ -54,22 +57,23 @@ pub struct Launch {
 }
 
 impl Launch {
-    pub(super) fn body(self) -> ContainerCreateBody {
+    /// With `pipes`, the folder of the server's pipes and its init.
+    pub(super) fn body(mut self, pipes: Option<&Path>) -> ContainerCreateBody {
         let limits = self.limits;
+        let mut command = self.command;
         let mut mounts = vec![Mount {
             target: Some(DATA.into()),
             source: Some(self.volume),
             typ: Some(MountType::VOLUME),
             ..Default::default()
         }];
+        if let Some(pipes) = pipes {
+            mounts.push(read_only(pipes.display().to_string(), pipes::MOUNT));
+            command.insert(0, format!("{}/init", pipes::MOUNT));
+            self.labels.insert(labels::STREAMS.into(), labels::PIPES.into());
+        }
         if let Some(ca) = self.ca {
-            mounts.push(Mount {
-                target: Some(CA.into()),
-                source: Some(ca),
-                typ: Some(MountType::BIND),
-                read_only: Some(true),
-                ..Default::default()
-            });
+            mounts.push(read_only(ca, CA));
         }
         let network = match self.network {
             Network::None => "none".to_owned(),
@@ -97,8 +101,8 @@ impl Launch {
         };
         ContainerCreateBody {
             image: Some(self.image),
-            entrypoint: self.entrypoint,
-            cmd: Some(self.args),
+            cmd: Some(command.split_off(command.len().min(1))),
+            entrypoint: Some(command),
             user: Some(USER.into()),
             env: Some(self.env.into_iter().map(|(key, value)| format!("{key}={value}")).collect()),
             labels: Some(self.labels),
@@ -115,16 +119,25 @@ impl Launch {
     }
 }
 
+fn read_only(from: String, to: &str) -> Mount {
+    Mount {
+        target: Some(to.into()),
+        source: Some(from),
+        typ: Some(MountType::BIND),
+        read_only: Some(true),
+        ..Default::default()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn launch(network: Network, ca: Option<&str>) -> ContainerCreateBody {
+    fn launch(network: Network, ca: Option<&str>, pipes: Option<&str>) -> ContainerCreateBody {
         Launch {
             name: "n".into(),
             image: "i".into(),
-            entrypoint: None,
-            args: vec![],
+            command: vec!["serve".into(), "--all".into()],
             env: [("A".to_owned(), "b".to_owned())].into(),
             labels: HashMap::new(),
             volume: "v".into(),
@@ -132,12 +145,12 @@ mod tests {
             ca: ca.map(Into::into),
             limits: Limits::default(),
         }
-        .body()
+        .body(pipes.map(Path::new))
     }
 
     #[test]
     fn everything_is_off_that_a_server_does_not_need() {
-        let body = launch(Network::None, None);
+        let body = launch(Network::None, None, None);
         let host = body.host_config.unwrap();
         assert_eq!(host.cap_drop.unwrap(), ["ALL"]);
         assert_eq!(host.security_opt.unwrap(), ["no-new-privileges"]);
@@ -149,16 +162,28 @@ mod tests {
         assert_eq!(host.binds, None);
         assert_eq!(host.mounts.unwrap().len(), 1);
         assert_eq!(body.user.unwrap(), "65532:65532");
+        assert_eq!((body.entrypoint.unwrap(), body.cmd.unwrap()), (vec!["serve".into()], vec!["--all".to_owned()]));
         assert_eq!((body.open_stdin, body.stdin_once, body.tty), (Some(true), Some(false), Some(false)));
     }
 
     #[test]
     fn a_network_and_certificates_come_only_when_asked_for() {
-        let host = launch(Network::Named("net".into()), Some("/etc/ca")).host_config.unwrap();
+        let host = launch(Network::Named("net".into()), Some("/etc/ca"), None).host_config.unwrap();
         assert_eq!(host.network_mode.unwrap(), "net");
         assert_eq!(host.dns.unwrap(), ["127.0.0.1"]);
         let mounts = host.mounts.unwrap();
         assert_eq!(mounts.len(), 2);
+        assert_eq!(mounts[1].read_only, Some(true));
+    }
+
+    #[test]
+    fn with_pipes_the_init_comes_first_and_cannot_be_written() {
+        let body = launch(Network::None, None, Some("/state/io/n"));
+        assert_eq!(body.entrypoint.unwrap(), ["/run/agentopia/init"]);
+        assert_eq!(body.cmd.unwrap(), ["serve", "--all"]);
+        assert_eq!(body.labels.unwrap()[labels::STREAMS], labels::PIPES);
+        let mounts = body.host_config.unwrap().mounts.unwrap();
+        assert_eq!(mounts[1].source.as_deref(), Some("/state/io/n"));
         assert_eq!(mounts[1].read_only, Some(true));
     }
 }

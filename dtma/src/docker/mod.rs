@@ -9,14 +9,16 @@ mod install;
 pub mod labels;
 mod launch;
 mod network;
+mod pipes;
 mod volume;
 
-pub use attach::{Attached, Output};
+pub use attach::Attached;
 pub use calls::{About, Container, Exit, Inspected};
 pub use error::Error;
 pub use image::Image;
 pub use install::{Committed, InstallNetwork, Ran};
 pub use launch::{CA, DATA, Launch, Limits, Network, RECIPE};
+pub use pipes::Pipes;
 
 use std::{future::Future, sync::Arc, time::Duration};
 use tokio::sync::OnceCell;
@@ -30,11 +32,23 @@ const CLIENT_SECONDS: u64 = 900;
 #[derive(Clone, Default)]
 pub struct Engine {
     client: Arc<OnceCell<bollard::Docker>>,
+    /// Where servers' streams are; without it they go through Docker.
+    pipes: Option<Pipes>,
 }
 
 impl Engine {
     pub fn new() -> Self {
         Self::default()
+    }
+
+    pub fn with_pipes(pipes: Pipes) -> Self {
+        Self { pipes: Some(pipes), ..Self::default() }
+    }
+
+    /// Takes away what a server had besides its container and its volume, which stays.
+    pub async fn forget(&self, name: &str) -> Result<(), Error> {
+        self.remove_network(name).await?;
+        self.pipes.iter().try_for_each(|pipes| pipes.remove(name))
     }
 
     async fn client(&self) -> Result<&bollard::Docker, Error> {

@@ -43,6 +43,11 @@ impl Ledger {
         self.folder.join("state.json")
     }
 
+    /// The pipes to servers: a hint like the rest, for a server holds its own.
+    pub fn pipes(&self) -> PathBuf {
+        self.folder.join("io")
+    }
+
     pub fn enrolment(&self) -> Document<Enrolment> {
         Document::new(&self.folder, "enrolment")
     }

@@ -19,7 +19,6 @@ use std::{
     time::{Duration, Instant},
 };
 use tokio::time::timeout;
-use tokio_util::io::StreamReader;
 
 /// From the start of its container until its tools are listed.
 const ANSWER: Duration = Duration::from_secs(30);
@@ -138,7 +137,7 @@ impl Attempt {
         // Longer than ours below, so that ours is the one that speaks.
         let options = mcp::connection::Options { handshake: ANSWER * 2, resume: adopted, ..Default::default() };
         let opening = async {
-            let connection = Connection::open(StreamReader::new(attached.output), attached.input, options).await?;
+            let connection = Connection::open(attached.output, attached.input, options).await?;
             let events = connection.events();
             let tools = connection.tools().await?;
             Ok::<_, mcp::Error>((connection, events, tools))

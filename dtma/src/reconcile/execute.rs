@@ -211,7 +211,7 @@ async fn execute(
             shop.engine.stop(&container, STOP_GRACE).await?;
             shop.engine.remove(&container).await?;
             if spec.is_none() {
-                shop.engine.remove_network(&crate::docker::labels::name(shop.toolbox, server)).await?;
+                shop.engine.forget(&crate::docker::labels::name(shop.toolbox, server)).await?;
             }
         }
         Step::Adopt { server, container } => begin(shop, tasks, server, spec, Some(container)),

@@ -16,7 +16,9 @@ use std::collections::BTreeMap;
 /// What is there to be started.
 struct Ready {
     image: String,
-    entrypoint: Option<Vec<String>>,
+    /// The program, and what it is given when the specification gives nothing.
+    entrypoint: Vec<String>,
+    arguments: Vec<String>,
     pinned: String,
     note: Option<String>,
 }
@@ -70,11 +72,11 @@ impl Attempt {
         shop.engine.volume(shop.toolbox, &name, of_server, runner).await?;
         // What an attempt before this one, or a daemon before this one, left under the name.
         shop.engine.remove(&name).await?;
+        let arguments = if filled.args.is_empty() { ready.arguments } else { filled.args };
         let launch = Launch {
             name: name.clone(),
             image: ready.image,
-            entrypoint: ready.entrypoint,
-            args: filled.args,
+            command: [ready.entrypoint, arguments].concat(),
             env,
             labels: of_container,
             volume: name,
@@ -130,9 +132,9 @@ impl Attempt {
             Kind::Npx => format!("{}@{version}{with}", wanted.package),
             Kind::Uvx => format!("{}=={version}{with}", wanted.package),
         };
-        let entrypoint = Some(ready.installed.command.clone());
+        let entrypoint = ready.installed.command.clone();
         self.installed = Some(ready.installed);
-        Ok(Ready { image: ready.image, entrypoint, pinned, note })
+        Ok(Ready { image: ready.image, entrypoint, arguments: vec![], pinned, note })
     }
 
     async fn image(&self) -> Result<Ready, Stopped> {
@@ -153,7 +155,8 @@ impl Attempt {
         Ok(Ready {
             pinned: found.digest.unwrap_or_else(|| found.id.clone()),
             image: found.id,
-            entrypoint: None,
+            entrypoint: found.entrypoint,
+            arguments: found.command,
             note: None,
         })
     }

@@ -1,0 +1,137 @@
+//! A server's standard streams as named pipes: the container has them from its init (`init/main.rs`), this daemon opens
+//! the other ends. Docker carries none of it, so its restart ends nothing, and a call costs no detour.
+//!
+//! What a server writes while no daemon is there waits in the pipe; when that is full, the server waits too.
+
+use super::{Attached, Error, Inspected, labels};
+use rustix::fs::{CWD, FileType, Mode, mknodat};
+use std::{
+    fs,
+    io::{self, ErrorKind},
+    os::unix::fs::{DirBuilderExt, PermissionsExt},
+    path::{Path, PathBuf},
+};
+use tokio::{
+    io::AsyncReadExt,
+    net::unix::pipe::{OpenOptions, Receiver, Sender},
+};
+
+/// Where the container sees them; `init/main.rs` says the same.
+pub(super) const MOUNT: &str = "/run/agentopia";
+const INIT: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/init"));
+/// Room in a pipe, bytes: the largest that the kernel gives without being told to. Only what is used is taken.
+const ROOM: usize = 1 << 20;
+const STDERR_CHUNK: usize = 4096;
+
+/// Cheap to clone.
+#[derive(Clone)]
+pub struct Pipes {
+    folder: PathBuf,
+}
+
+impl Pipes {
+    /// `folder` must be this daemon's alone: whoever can enter it can speak to the servers.
+    pub fn new(folder: PathBuf) -> Self {
+        Self { folder }
+    }
+
+    /// New pipes and the init for the container of this name; the folder to be mounted at [`MOUNT`].
+    pub(super) fn make(&self, name: &str) -> Result<PathBuf, Error> {
+        let folder = self.folder.join(name);
+        self.fill(&folder).map_err(|source| Error::Pipes { path: folder.clone(), source })?;
+        Ok(folder)
+    }
+
+    fn fill(&self, folder: &Path) -> io::Result<()> {
+        gone_is_fine(fs::remove_dir_all(folder))?;
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(&self.folder)?;
+        fs::DirBuilder::new().mode(0o755).create(folder)?;
+        // Whatever the umask is: the server's user must pass.
+        fs::set_permissions(folder, fs::Permissions::from_mode(0o755))?;
+        for name in ["in", "out", "err"] {
+            let path = folder.join(name);
+            mknodat(CWD, &path, FileType::Fifo, Mode::from_raw_mode(0o600), 0)?;
+            fs::set_permissions(&path, fs::Permissions::from_mode(0o666))?;
+        }
+        fs::hard_link(self.init()?, folder.join("init"))
+    }
+
+    /// The init as a file, written when it is not there or another.
+    fn init(&self) -> io::Result<PathBuf> {
+        let path = self.folder.join(".init");
+        if fs::read(&path).is_ok_and(|held| held == INIT) {
+            return Ok(path);
+        }
+        let beside = self.folder.join(".init.new");
+        fs::write(&beside, INIT)?;
+        fs::set_permissions(&beside, fs::Permissions::from_mode(0o755))?;
+        fs::rename(&beside, &path)?;
+        Ok(path)
+    }
+
+    pub fn remove(&self, name: &str) -> Result<(), Error> {
+        let path = self.folder.join(name);
+        gone_is_fine(fs::remove_dir_all(&path)).map_err(|source| Error::Pipes { path, source })
+    }
+
+    /// Opens our ends. `stderr` is called with what the server writes there.
+    pub(super) fn open(
+        &self,
+        name: &str,
+        process: Option<u32>,
+        mut stderr: impl FnMut(&[u8]) + Send + 'static,
+    ) -> Result<Attached, Error> {
+        let folder = self.folder.join(name);
+        let [input, output, errors] = match folder.join("out").exists() {
+            true => ["in", "out", "err"].map(|name| folder.join(name)),
+            // The folder was deleted; the server still holds its pipes.
+            false => held(process).map_err(|source| Error::Pipes { path: folder.clone(), source })?,
+        };
+        let open = || -> io::Result<(Sender, Receiver, Receiver)> {
+            // Also for reading, or it could not be opened before the server opens its end.
+            let input = OpenOptions::new().read_write(true).unchecked(true).open_sender(&input)?;
+            let mut ends =
+                [output, errors].into_iter().map(|path| OpenOptions::new().unchecked(true).open_receiver(path));
+            let (Some(output), Some(errors)) = (ends.next(), ends.next()) else {
+                return Err(ErrorKind::NotFound.into());
+            };
+            Ok((input, output?, errors?))
+        };
+        let (input, output, mut errors) = open().map_err(|source| Error::Pipes { path: folder, source })?;
+        for end in [rustix::pipe::fcntl_setpipe_size(&input, ROOM), rustix::pipe::fcntl_setpipe_size(&output, ROOM)] {
+            if let Err(error) = end {
+                tracing::debug!(%error, "a pipe keeps its size");
+            }
+        }
+        tokio::spawn(async move {
+            let mut chunk = vec![0; STDERR_CHUNK];
+            // Ends with the server.
+            while let Ok(read @ 1..) = errors.read(&mut chunk).await {
+                stderr(&chunk[..read]);
+            }
+        });
+        Ok(Attached { output: Box::new(output), input: Box::pin(input) })
+    }
+}
+
+/// The name of a container whose streams are pipes.
+pub(super) fn name(seen: &Inspected) -> Option<String> {
+    let label = |key: &str| seen.labels.get(key);
+    label(labels::STREAMS).filter(|streams| *streams == labels::PIPES)?;
+    Some(labels::name(label(labels::TOOLBOX)?.parse().ok()?, label(labels::SERVER)?.parse().ok()?))
+}
+
+/// The pipes as the server's own process has them. The container's first process is Docker's; its child is the server.
+fn held(process: Option<u32>) -> io::Result<[PathBuf; 3]> {
+    let first = process.ok_or(ErrorKind::NotFound)?;
+    let children = fs::read_to_string(format!("/proc/{first}/task/{first}/children"))?;
+    let server = children.split_whitespace().next().ok_or(ErrorKind::NotFound)?;
+    Ok([0, 1, 2].map(|fd| PathBuf::from(format!("/proc/{server}/fd/{fd}"))))
+}
+
+fn gone_is_fine(done: io::Result<()>) -> io::Result<()> {
+    match done {
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+        other => other,
+    }
+}

@@ -1,0 +1,75 @@
+"""The gateway's rows of scripts/bench: dtma beside the smallest gateway and its peers, in one run of a gateway benchmark.
+
+The benchmark is a folder with run.py, gateways.py and a load generator (../shared/gateway-bench); it is copied, and an entry
+for dtma is added to the copy. dtma runs as it is installed: capability, argument check, digest check and audit on, its server
+in a hardened container. The smallest gateway has none of this, and its server as a child.
+"""
+
+import json, pathlib, shutil, subprocess, sys, time
+
+ENTRY = '''
+gateway("dtma", label="DTMA", kind="ours", many=True,
+        url=lambda c: [mcp(c, "/mcp/b%02d" % i) for i in range(c.count)], token=lambda c: c.read("token"),
+        prepare=lambda c: [{tool!r}, "prepare", "--dtma", {dtma!r}, "--dir", c.state, "--port", c.port, "--count", c.count,
+                           "--image", "gwbench-echo:local"],
+        start=lambda c: [{dtma!r}, "run", "--state", c.state + "/box"], env={{"DTMA_LOG": "error"}})
+'''
+# agentgateway's calls a second over the smallest gateway's, as the benchmark's own page has them (PEERS.md).
+PEER = {16: 27_164 / 134_900, 64: 25_825 / 143_482}
+
+
+class Bench:
+    def __init__(self, source, scratch, examples, programs):
+        self.here, self.scratch = scratch / "gateway-bench", scratch / "gateways"
+        shutil.copytree(source, self.here)
+        (self.here / "gateways.py").chmod(0o644)
+        self.dtma = str(programs / "dtma")
+        with open(self.here / "gateways.py", "a") as registry:
+            registry.write(ENTRY.format(tool=str(examples / "toolbox_bench"), dtma=self.dtma))
+
+    def run(self, only, parts, duration):
+        """The results by gateway, then by cell."""
+        out = self.scratch / "out"
+        command = [sys.executable, str(self.here / "run.py"), "--scratch", str(self.scratch), "--only", only, "--parts", parts, "--rounds", "1",
+                   "--duration", str(duration), "--warmup", "1", "--out", str(out)]
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+        return json.loads((out / "results.json").read_text())["results"]
+
+    def close(self):
+        """Ends what `prepare` left: the servers' containers and the control planes."""
+        for state in (self.scratch / "state").glob("dtma*"):
+            subprocess.run([self.dtma, "uninstall", "--yes", "--state", str(state / "box")], stdout=subprocess.DEVNULL)
+            pid = state / "plane.pid"
+            if pid.exists():
+                subprocess.run(["kill", pid.read_text()])
+
+
+def measure(bench, row, at_most, at_least, duration=10):
+    found = bench.run("direct,floor,dtma,mcp-proxy-npm", "core,sessions,era,many,backends", duration)
+    ours, floor = found["dtma"], found["floor"]
+    for clients in (1, 16, 64):
+        cell = f"100B/c{clients}"
+        rate, least = ours[cell]["rps"], floor[cell]["rps"]
+        note = f"{rate / least:.2f} of the smallest gateway's {least:,.0f}"
+        if clients == 1:
+            row("calls/s, 1 client, server in its container", rate, "/s", note=note)
+        else:
+            at_least(f"calls/s, {clients} clients, over the smallest gateway's", rate / least, "", 0.5, f"{rate:,.0f}/s against {least:,.0f}/s")
+            at_least(f"calls/s, {clients} clients, over agentgateway's in proportion", rate / (least * PEER[clients]), "", 2)
+    at_most("processor time a call, 64 clients", ours["100B/c64"]["cpu_us_per_call"], "µs", 25, f"smallest {floor['100B/c64']['cpu_us_per_call']:.1f}")
+    at_most("errors and answers to the wrong caller", sum(v["errors"] for v in ours.values() if isinstance(v, dict) and "rps" in v), "", 0)
+    for clients in (16, 64):
+        at_least(f"calls/s, stateless over session, {clients} clients", ours[f"modern/c{clients}"]["rps"] / ours[f"100B/c{clients}"]["rps"], "", 0.9,
+                 f"{ours[f'modern/c{clients}']['rps']:,.0f}/s")
+    inside = floor.get("docker/c1", {}).get("p50_us")
+    if inside:
+        at_most("p50, 1 client, over the smallest gateway's, both servers in a container", ours["100B/c1"]["p50_us"] / inside, "", 1.5,
+                f"{ours['100B/c1']['p50_us']:.0f} µs against {inside:.0f} µs")
+    for clients in (16, 64):
+        cell = f"64K/c{clients}"
+        at_least(f"64 KiB bodies, {clients} clients, over the smallest gateway's", ours[cell]["rps"] / floor[cell]["rps"], "", 0.8, f"{ours[cell]['rps']:,.0f}/s")
+    at_most("64 clients calling sleep(100 ms): p50", ours["sleep/c64"]["p50_us"] / 1000, "ms", 105)
+    at_most("dtma, idle memory with 20 servers", ours["many"]["gateway_mib"], "MB", 20, "PSS")
+    at_most("memory of one more session", ours["idle_sessions"]["gateway_mib_each"] * 1024, "KB", 20)
+    at_most("dtma start to the first list of tools, server running", sorted(ours["startup_ms"])[len(ours["startup_ms"]) // 2], "ms", 150)
+    return found
