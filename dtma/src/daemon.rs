@@ -7,6 +7,8 @@
 //! | a server's task | its container, its connection | statuses, the gateway's registry |
 //! | gateway | requests | the check-in (`/wake`) |
 //! | status file | changes of statuses and standing | `state.json` |
+//!
+//! The gateway and the connections to servers run on a thread of their own, [`Wire`]; everything else on the main one.
 
 mod control;
 mod state;
@@ -22,6 +24,7 @@ use crate::{
     link::{CheckIn, Client, Report, Waker, client::Device, credentials::Vault},
     packages::{Packages, Registry as PackageRegistry},
     reconcile::{Reconciler, Standing, Statuses, Workshop},
+    wire::Wire,
 };
 use anyhow::Context;
 use capability::Verifier;
@@ -46,7 +49,9 @@ pub(crate) async fn run(
     listen: String,
     options: ServerOptions,
 ) -> anyhow::Result<()> {
-    let listener = TcpListener::bind(&listen).await.with_context(|| {
+    let wire = Wire::start()?;
+    let listening = listen.clone();
+    let listener = wire.run(async move { TcpListener::bind(listening).await }).await.with_context(|| {
         format!("cannot listen at {listen}; choose another address with --listen, or stop what listens there")
     })?;
     let listen = listener.local_addr()?.to_string();
@@ -81,6 +86,7 @@ pub(crate) async fn run(
         engine,
         packages,
         registry: registry.clone(),
+        wire: wire.clone(),
         egress: Egress::default(),
         credentials: Arc::new(vault),
         statuses: statuses.clone(),
@@ -142,7 +148,7 @@ pub(crate) async fn run(
     tracing::info!(gateway = %gateway_url, toolbox = %enrolment.toolbox_id, "dtma runs");
     let kept = state::StateFile { ledger, enrolment, gateway: gateway_url, statuses, standing, wanted };
     let tasks = [tokio::spawn(reconciler.run()), tokio::spawn(checkin.run()), tokio::spawn(kept.keep())];
-    gateway::serve(listener, router, told_to_end()?, GRACE).await?;
+    wire.run(gateway::serve(listener, router, told_to_end()?, GRACE)).await?;
     tasks.iter().for_each(|task| task.abort());
     tracing::info!("dtma ends; servers go on running");
     Ok(())

@@ -10,6 +10,7 @@ pub mod ledger;
 pub mod link;
 pub mod packages;
 pub mod reconcile;
+pub mod wire;
 
 use std::fmt::Write;
 

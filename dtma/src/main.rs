@@ -3,8 +3,8 @@
 use dtma::commands::Command;
 use std::process::ExitCode;
 
-// Two workers: one waits for Docker while the other serves.
-#[tokio::main(flavor = "multi_thread", worker_threads = 2)]
+// One thread: what is fast has a thread of its own (`wire`), the rest waits for others nearly always.
+#[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
     let command = <Command as clap::Parser>::parse();
     match command.run().await {

@@ -129,20 +129,20 @@ impl Attempt {
         };
         self.holding.set(Some(container.clone()));
         self.tail.hide(secrets.iter());
-        let tail = self.tail.clone();
-        let attached = shop.engine.attach(&container, move |bytes| tail.push(bytes)).await?;
+        let (engine, tail, id) = (shop.engine.clone(), self.tail.clone(), container.clone());
+        let attached = shop.wire.run(async move { engine.attach(&id, move |bytes| tail.push(bytes)).await }).await?;
         if !adopted {
             shop.engine.start(&container).await?;
         }
         // Longer than ours below, so that ours is the one that speaks.
         let options = mcp::connection::Options { handshake: ANSWER * 2, resume: adopted, ..Default::default() };
-        let opening = async {
+        let opening = async move {
             let connection = Connection::open(attached.output, attached.input, options).await?;
             let events = connection.events();
             let tools = connection.tools().await?;
             Ok::<_, mcp::Error>((connection, events, tools))
         };
-        let opened = timeout(ANSWER, opening).await;
+        let opened = timeout(ANSWER, shop.wire.run(opening)).await;
         let (connection, mut events, tools) = match opened {
             Ok(Ok(opened)) => opened,
             Ok(Err(mcp::Error::Closed)) => return Err("it ended before its tools were listed".to_owned().into()),

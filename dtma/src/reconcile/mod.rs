@@ -21,6 +21,7 @@ use crate::{
     ledger::{Ledger, Pins},
     link::Credentials,
     packages::Packages,
+    wire::Wire,
 };
 use protocol::ids::ToolboxId;
 use std::{path::PathBuf, sync::Arc};
@@ -31,6 +32,8 @@ pub struct Workshop {
     pub engine: Engine,
     pub packages: Arc<Packages>,
     pub registry: Registry,
+    /// Where connections to servers live.
+    pub wire: Wire,
     pub egress: Egress,
     pub credentials: Arc<dyn Credentials>,
     pub statuses: Statuses,
