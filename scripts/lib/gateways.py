@@ -73,3 +73,47 @@ def measure(bench, row, at_most, at_least, duration=10):
     at_most("memory of one more session", ours["idle_sessions"]["gateway_mib_each"] * 1024, "KB", 20)
     at_most("dtma start to the first list of tools, server running", sorted(ours["startup_ms"])[len(ours["startup_ms"]) // 2], "ms", 150)
     return found
+
+
+class Box:
+    """dtma as `prepare` left it, started again outside the benchmark's run."""
+
+    def __init__(self, bench, state):
+        self.state = bench.scratch / "state" / state
+        self.loadgen = str(bench.scratch / "target/release/gwbench-loadgen")
+        self.port = 21_000  # as run.py gave it to prepare
+        self.process = subprocess.Popen([bench.dtma, "run", "--state", str(self.state / "box")], env={"DTMA_LOG": "error", "PATH": "/usr/bin:/bin:/usr/sbin:/sbin"})
+
+    def load(self, command, *options, servers=1):
+        urls = [part for number in range(servers) for part in ("--url", f"http://127.0.0.1:{self.port}/mcp/b{number:02}")]
+        command = [self.loadgen, command, *urls, "--token", (self.state / "token").read_text(), *map(str, options)]
+        return json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout.strip().splitlines()[-1])
+
+    def files(self):
+        return len(list(pathlib.Path(f"/proc/{self.process.pid}/fd").iterdir()))
+
+    def end(self):
+        self.process.terminate()
+        self.process.wait()
+
+
+def measure_edges(bench, row, at_most):
+    """What the benchmark's own cells do not have."""
+    box = Box(bench, "dtma")
+    box.load("wait", "--timeout", 20, "--protocol", "2025-11-25")
+    steady = box.load("load", "--rate", 3000, "--concurrency", 64, "--duration", 10, "--warmup", 2, "--protocol", "2025-11-25")
+    at_most("p99 at an open-loop 3,000 calls/s, all of it", steady["p99_us"] / 1000, "ms", 2, f"{steady['errors']} errors")
+    before = box.files()
+    crowd = box.load("load", "--concurrency", 10_000, "--tool", "sleep", "--ms", 500, "--duration", 5, "--warmup", 1, "--protocol", "2026-07-28")
+    time.sleep(5)
+    at_most("files left open by 10,000 callers at once", box.files() - before, "", 0, f"{crowd['calls']} calls, {crowd['errors']} errors")
+    box.end()
+
+    label = "label=agentopia.toolbox"
+    running = subprocess.run(["docker", "ps", "-q", "--filter", label], stdout=subprocess.PIPE, text=True).stdout.split()
+    subprocess.run(["docker", "kill", *running], stdout=subprocess.DEVNULL)
+    started = time.monotonic()
+    box = Box(bench, "dtma-many")
+    box.load("wait", "--timeout", 90, "--protocol", "2025-11-25", servers=20)
+    at_most("reboot to every one of 20 servers answering", time.monotonic() - started, "s", 60)
+    box.end()

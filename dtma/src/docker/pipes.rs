@@ -8,7 +8,7 @@ use rustix::fs::{CWD, FileType, Mode, mknodat};
 use std::{
     fs,
     io::{self, ErrorKind},
-    os::unix::fs::{DirBuilderExt, PermissionsExt},
+    os::unix::fs::{DirBuilderExt, FileTypeExt, PermissionsExt},
     path::{Path, PathBuf},
 };
 use tokio::{
@@ -21,6 +21,7 @@ pub(super) const MOUNT: &str = "/run/agentopia";
 const INIT: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/init"));
 /// Room in a pipe, bytes: the largest that the kernel gives without being told to. Only what is used is taken.
 const ROOM: usize = 1 << 20;
+const NAMES: [&str; 3] = ["in", "out", "err"];
 const STDERR_CHUNK: usize = 4096;
 
 /// Cheap to clone.
@@ -48,7 +49,7 @@ impl Pipes {
         fs::DirBuilder::new().mode(0o755).create(folder)?;
         // Whatever the umask is: the server's user must pass.
         fs::set_permissions(folder, fs::Permissions::from_mode(0o755))?;
-        for name in ["in", "out", "err"] {
+        for name in NAMES {
             let path = folder.join(name);
             mknodat(CWD, &path, FileType::Fifo, Mode::from_raw_mode(0o600), 0)?;
             fs::set_permissions(&path, fs::Permissions::from_mode(0o666))?;
@@ -82,11 +83,7 @@ impl Pipes {
         mut stderr: impl FnMut(&[u8]) + Send + 'static,
     ) -> Result<Attached, Error> {
         let folder = self.folder.join(name);
-        let [input, output, errors] = match folder.join("out").exists() {
-            true => ["in", "out", "err"].map(|name| folder.join(name)),
-            // The folder was deleted; the server still holds its pipes.
-            false => held(process).map_err(|source| Error::Pipes { path: folder.clone(), source })?,
-        };
+        let [input, output, errors] = held(process).unwrap_or_else(|| NAMES.map(|name| folder.join(name)));
         let open = || -> io::Result<(Sender, Receiver, Receiver)> {
             // Also for reading, or it could not be opened before the server opens its end.
             let input = OpenOptions::new().read_write(true).unchecked(true).open_sender(&input)?;
@@ -121,12 +118,16 @@ pub(super) fn name(seen: &Inspected) -> Option<String> {
     Some(labels::name(label(labels::TOOLBOX)?.parse().ok()?, label(labels::SERVER)?.parse().ok()?))
 }
 
-/// The pipes as the server's own process has them. The container's first process is Docker's; its child is the server.
-fn held(process: Option<u32>) -> io::Result<[PathBuf; 3]> {
-    let first = process.ok_or(ErrorKind::NotFound)?;
-    let children = fs::read_to_string(format!("/proc/{first}/task/{first}/children"))?;
-    let server = children.split_whitespace().next().ok_or(ErrorKind::NotFound)?;
-    Ok([0, 1, 2].map(|fd| PathBuf::from(format!("/proc/{server}/fd/{fd}"))))
+/// The pipes as a running server's own process has them: still the right ones when the folder was deleted or restored
+/// from a copy. The container's first process is Docker's; its child is the server. None where this daemon may not look.
+fn held(process: Option<u32>) -> Option<[PathBuf; 3]> {
+    let first = process?;
+    let children = fs::read_to_string(format!("/proc/{first}/task/{first}/children")).ok()?;
+    let server = children.split_whitespace().next()?;
+    let ends = [0, 1, 2].map(|fd| PathBuf::from(format!("/proc/{server}/fd/{fd}")));
+    // A server may have put something else in their place.
+    let pipe = |end: &PathBuf| fs::metadata(end).is_ok_and(|seen| seen.file_type().is_fifo());
+    ends.iter().all(pipe).then_some(ends)
 }
 
 fn gone_is_fine(done: io::Result<()>) -> io::Result<()> {

@@ -1,8 +1,10 @@
 //! A hand-written control plane and a real `dtma` beside it, with real Docker. Cleans up what it made, by label.
 
+mod engine;
 mod plane;
 mod toolbox;
 
+pub(crate) use engine::Engine;
 pub(crate) use plane::Plane;
 pub(crate) use toolbox::Toolbox;
 

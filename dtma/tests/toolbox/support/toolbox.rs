@@ -16,8 +16,11 @@ pub(crate) struct Toolbox {
 
 impl Toolbox {
     pub(crate) fn enrolled(plane: &Plane) -> Self {
-        let toolbox =
-            Self { state: tempfile::tempdir().unwrap(), plane: plane.clone(), daemon: None, variables: vec![] };
+        Self::enrolled_in(plane, tempfile::tempdir().unwrap())
+    }
+
+    pub(crate) fn enrolled_in(plane: &Plane, state: tempfile::TempDir) -> Self {
+        let toolbox = Self { state, plane: plane.clone(), daemon: None, variables: vec![] };
         let token = toolbox.state.path().join("token");
         fs::write(&token, TOKEN).unwrap();
         let url = plane.url.clone();
@@ -58,11 +61,22 @@ impl Toolbox {
     }
 
     pub(crate) fn run(&mut self) -> u32 {
+        self.start(&[])
+    }
+
+    /// At the address that it had, for a control plane that does not hear of another.
+    pub(crate) fn run_at(&mut self, gateway: &str) -> u32 {
+        let address = gateway.trim_start_matches("http://").trim_end_matches("/mcp");
+        self.start(&["--listen", address])
+    }
+
+    fn start(&mut self, options: &[&str]) -> u32 {
         let log = fs::OpenOptions::new().create(true).append(true).open(self.folder().join("test.log")).unwrap();
         let child = self
             .program()
             .args(["run", "--state"])
             .arg(self.folder())
+            .args(options)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(log)
