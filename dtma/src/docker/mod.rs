@@ -8,15 +8,17 @@ mod image;
 mod install;
 pub mod labels;
 mod launch;
+mod machine;
 mod network;
 mod volume;
 
 pub use attach::{Attached, Output};
 pub use calls::{About, Container, Exit, Inspected};
 pub use error::Error;
-pub use image::Image;
+pub use image::{Image, PackageImage, Room};
 pub use install::{Committed, InstallNetwork, Ran};
 pub use launch::{CA, DATA, Launch, Limits, Network, RECIPE};
+pub use machine::{Aside, Machine, Streams};
 
 use std::{future::Future, sync::Arc, time::Duration};
 use tokio::sync::OnceCell;

@@ -14,11 +14,8 @@ use protocol::{
     chat::Secret,
     server::{ServerSpec, ServerState, Tool},
 };
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
-use tokio::time::timeout;
+use std::{sync::Arc, time::Duration};
+use tokio::time::{Instant, timeout};
 use tokio_util::io::StreamReader;
 
 /// From the start of its container until its tools are listed.
@@ -27,8 +24,23 @@ const ANSWER: Duration = Duration::from_secs(30);
 const LAST_WORDS: Duration = Duration::from_secs(3);
 const GRACE: u32 = 2;
 
+/// While Docker does not answer.
+const LOOK: Duration = Duration::from_secs(2);
+
+/// What the end of an attempt says of the server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum End {
+    /// It ended, or could not be begun.
+    Over,
+    /// Only the way to it ended; the container runs on.
+    StillRuns,
+    /// Docker does not answer.
+    Unknown,
+}
+
 /// How an attempt ended.
 pub(super) struct Ended {
+    pub(super) end: End,
     pub(super) detail: String,
     pub(super) exit_code: Option<i64>,
     pub(super) log: Vec<String>,
@@ -48,6 +60,8 @@ pub(super) struct Attempt {
     tried: bool,
     installed: Option<Installed>,
     pinning: Option<Pin>,
+    /// How long a container had run when it was adopted.
+    ran_before: Duration,
 }
 
 /// Why there is nothing to end yet.
@@ -55,18 +69,29 @@ struct Stopped {
     detail: String,
     exit_code: Option<i64>,
     log: Option<Vec<String>>,
+    /// It was Docker that failed, not the server.
+    docker: bool,
+    /// It was Docker that did not answer.
+    unknown: bool,
 }
 
 impl From<String> for Stopped {
     fn from(detail: String) -> Self {
-        Self { detail, exit_code: None, log: None }
+        Self { detail, exit_code: None, log: None, docker: false, unknown: false }
     }
 }
 
 impl From<docker::Error> for Stopped {
     fn from(error: docker::Error) -> Self {
-        error.to_string().into()
+        Self { docker: true, unknown: error.is_unreachable(), ..error.to_string().into() }
     }
+}
+
+struct LastWords {
+    end: End,
+    exit_code: Option<i64>,
+    /// When there is more to say than is known already.
+    detail: Option<String>,
 }
 
 /// Takes a server off the gateway however its attempt ends.
@@ -85,7 +110,18 @@ impl Drop for Offered<'_> {
 
 impl Attempt {
     pub(super) fn new(shop: Arc<Workshop>, spec: ServerSpec, digest: String, holding: Holding, tail: Tail) -> Self {
-        Self { shop, spec, digest, holding, tail, with: vec![], tried: false, installed: None, pinning: None }
+        Self {
+            shop,
+            spec,
+            digest,
+            holding,
+            tail,
+            with: vec![],
+            tried: false,
+            installed: None,
+            pinning: None,
+            ran_before: Duration::ZERO,
+        }
     }
 
     pub(super) async fn once(&mut self, adopt: Option<String>) -> Ended {
@@ -96,9 +132,17 @@ impl Attempt {
             Ok(()) => Stopped::from("it ended".to_owned()),
             Err(stopped) => stopped,
         };
-        let (exit_code, detail) = self.last_words(stopped.exit_code, stopped.detail, listed.is_some()).await;
-        let ran = listed.map_or(Duration::ZERO, |_: Instant| begun.elapsed());
+        let unknown = if stopped.unknown { End::Unknown } else { End::Over };
+        let (end, exit_code, detail) = match self.last_words(listed.is_some(), stopped.docker).await {
+            Some(LastWords { end, exit_code, detail }) => {
+                let end = if end == End::Over { unknown } else { end };
+                (end, exit_code.or(stopped.exit_code), detail.unwrap_or(stopped.detail))
+            }
+            None => (unknown, stopped.exit_code, stopped.detail),
+        };
+        let ran = listed.map_or(Duration::ZERO, |_: Instant| self.ran_before + begun.elapsed());
         Ended {
+            end,
             detail,
             exit_code,
             log: stopped.log.unwrap_or_else(|| self.tail.report()),
@@ -112,7 +156,7 @@ impl Attempt {
     pub(super) fn another_way(&mut self, ended: &Ended) -> bool {
         let newer = self.installed.as_ref().and_then(|i| i.mcp.as_deref()).is_some_and(|v| !v.starts_with(['0', '1']));
         let traceback = ended.log.iter().any(|line| line.contains("Error") || line.contains("Traceback"));
-        if ended.listed || self.tried || !newer || !traceback {
+        if ended.end != End::Over || ended.listed || self.tried || !newer || !traceback {
             return false;
         }
         self.tried = true;
@@ -131,7 +175,7 @@ impl Attempt {
         self.holding.set(Some(container.clone()));
         self.tail.hide(secrets.iter());
         let tail = self.tail.clone();
-        let attached = shop.engine.attach(&container, move |bytes| tail.push(bytes)).await?;
+        let attached = shop.engine.attach(&container, Box::new(move |bytes| tail.push(bytes))).await?;
         if !adopted {
             shop.engine.start(&container).await?;
         }
@@ -201,13 +245,26 @@ impl Attempt {
         });
     }
 
-    /// What the container says of its end; it is then removed, so that the next attempt begins anew.
-    async fn last_words(&self, exit_code: Option<i64>, detail: String, listed: bool) -> (Option<i64>, String) {
-        let Some(container) = self.holding.get() else { return (exit_code, detail) };
+    /// What Docker says of the container's end; a container that ended is removed, so that the next attempt begins anew.
+    /// `None` when there is no container.
+    async fn last_words(&self, listed: bool, docker: bool) -> Option<LastWords> {
+        let container = self.holding.get()?;
         let engine = &self.shop.engine;
         // An error is the engine's; then the state is asked for all the same.
-        let _ = timeout(LAST_WORDS, engine.ended(&container)).await;
-        let exit = engine.exit(&container).await.ok();
+        let _ = engine.ended(&container, LAST_WORDS).await;
+        let exit = match engine.exit(&container).await {
+            Ok(exit) => Some(exit),
+            Err(error) if error.is_unreachable() => {
+                return Some(LastWords { end: End::Unknown, exit_code: None, detail: Some(error.to_string()) });
+            }
+            // Somebody removed it.
+            Err(_) => None,
+        };
+        // It served until now, or Docker did not lead to it: what broke is the way, as when dockerd restarts and leaves
+        // containers alone. Such a container is never replaced.
+        if (listed || docker) && exit.as_ref().is_some_and(|exit| exit.running) {
+            return Some(LastWords { end: End::StillRuns, exit_code: None, detail: None });
+        }
         let removed = async {
             engine.stop(&container, GRACE).await?;
             engine.remove(&container).await
@@ -216,13 +273,31 @@ impl Attempt {
             Ok(()) => self.holding.set(None),
             Err(error) => tracing::warn!(server = %self.spec.name, %error, "an ended container could not be removed"),
         }
-        let Some(exit) = exit.filter(|exit| !exit.running) else { return (exit_code, detail) };
-        let code = exit.code.or(exit_code);
-        let memory = if exit.out_of_memory { " (out of memory)" } else { "" };
-        match code {
-            Some(code) if listed => (Some(code), format!("it exited with code {code}{memory}")),
-            Some(code) => (Some(code), format!("it exited with code {code}{memory} before its tools were listed")),
-            None => (None, detail),
+        let exit = exit.filter(|exit| !exit.running);
+        let memory = if exit.as_ref().is_some_and(|exit| exit.out_of_memory) { " (out of memory)" } else { "" };
+        let exit_code = exit.and_then(|exit| exit.code);
+        let detail = exit_code.map(|code| match listed {
+            true => format!("it exited with code {code}{memory}"),
+            false => format!("it exited with code {code}{memory} before its tools were listed"),
+        });
+        Some(LastWords { end: End::Over, exit_code, detail })
+    }
+
+    /// Waits until Docker answers; then the container, when it runs still.
+    pub(super) async fn once_docker_answers(&self) -> Option<String> {
+        loop {
+            tokio::time::sleep(LOOK).await;
+            let Some(container) = self.holding.get() else {
+                match self.shop.engine.containers(self.shop.toolbox).await {
+                    Ok(_) => return None,
+                    Err(_) => continue,
+                }
+            };
+            match self.shop.engine.exit(&container).await {
+                Ok(exit) if exit.running => return Some(container),
+                Err(error) if error.is_unreachable() => {}
+                _ => return None,
+            }
         }
     }
 
