@@ -26,6 +26,8 @@ const GRACE: u32 = 2;
 
 /// While Docker does not answer.
 const LOOK: Duration = Duration::from_secs(2);
+/// Times that a container which served before and runs still is attached to again, when its output ends at once.
+const TRIES: u32 = 5;
 
 /// What the end of an attempt says of the server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,6 +64,8 @@ pub(super) struct Attempt {
     pinning: Option<Pin>,
     /// How long a container had run when it was adopted.
     ran_before: Duration,
+    /// Attempts in a row without its tools.
+    lost: u32,
 }
 
 /// Why there is nothing to end yet.
@@ -71,13 +75,15 @@ struct Stopped {
     log: Option<Vec<String>>,
     /// It was Docker that failed, not the server.
     docker: bool,
+    /// Its output ended.
+    closed: bool,
     /// It was Docker that did not answer.
     unknown: bool,
 }
 
 impl From<String> for Stopped {
     fn from(detail: String) -> Self {
-        Self { detail, exit_code: None, log: None, docker: false, unknown: false }
+        Self { detail, exit_code: None, log: None, docker: false, closed: false, unknown: false }
     }
 }
 
@@ -121,6 +127,7 @@ impl Attempt {
             installed: None,
             pinning: None,
             ran_before: Duration::ZERO,
+            lost: 0,
         }
     }
 
@@ -128,12 +135,15 @@ impl Attempt {
         let begun = Instant::now();
         self.tail.begin();
         let mut listed = None;
+        let adopted = adopt.is_some();
         let stopped = match self.live(adopt, &mut listed).await {
             Ok(()) => Stopped::from("it ended".to_owned()),
             Err(stopped) => stopped,
         };
+        self.lost = if listed.is_some() { 0 } else { self.lost + 1 };
+        let way = stopped.docker || stopped.closed && adopted && self.lost <= TRIES;
         let unknown = if stopped.unknown { End::Unknown } else { End::Over };
-        let (end, exit_code, detail) = match self.last_words(listed.is_some(), stopped.docker).await {
+        let (end, exit_code, detail) = match self.last_words(listed.is_some(), way).await {
             Some(LastWords { end, exit_code, detail }) => {
                 let end = if end == End::Over { unknown } else { end };
                 (end, exit_code.or(stopped.exit_code), detail.unwrap_or(stopped.detail))
@@ -190,7 +200,12 @@ impl Attempt {
         let opened = timeout(ANSWER, opening).await;
         let (connection, mut events, tools) = match opened {
             Ok(Ok(opened)) => opened,
-            Ok(Err(mcp::Error::Closed)) => return Err("it ended before its tools were listed".to_owned().into()),
+            Ok(Err(mcp::Error::Closed)) => {
+                return Err(Stopped {
+                    closed: true,
+                    ..Stopped::from("it ended before its tools were listed".to_owned())
+                });
+            }
             Ok(Err(error)) => return Err(with_source(&error).into()),
             Err(_) => return Err(format!("it did not list its tools within {} s", ANSWER.as_secs()).into()),
         };
@@ -247,22 +262,22 @@ impl Attempt {
 
     /// What Docker says of the container's end; a container that ended is removed, so that the next attempt begins anew.
     /// `None` when there is no container.
-    async fn last_words(&self, listed: bool, docker: bool) -> Option<LastWords> {
+    async fn last_words(&self, listed: bool, way: bool) -> Option<LastWords> {
         let container = self.holding.get()?;
         let engine = &self.shop.engine;
         // An error is the engine's; then the state is asked for all the same.
         let _ = engine.ended(&container, LAST_WORDS).await;
         let exit = match engine.exit(&container).await {
             Ok(exit) => Some(exit),
-            Err(error) if error.is_unreachable() => {
+            // Somebody removed it.
+            Err(docker::Error::NotFound(_)) => None,
+            Err(error) => {
                 return Some(LastWords { end: End::Unknown, exit_code: None, detail: Some(error.to_string()) });
             }
-            // Somebody removed it.
-            Err(_) => None,
         };
         // It served until now, or Docker did not lead to it: what broke is the way, as when dockerd restarts and leaves
         // containers alone. Such a container is never replaced.
-        if (listed || docker) && exit.as_ref().is_some_and(|exit| exit.running) {
+        if (listed || way) && exit.as_ref().is_some_and(|exit| exit.running) {
             return Some(LastWords { end: End::StillRuns, exit_code: None, detail: None });
         }
         let removed = async {
@@ -295,8 +310,8 @@ impl Attempt {
             };
             match self.shop.engine.exit(&container).await {
                 Ok(exit) if exit.running => return Some(container),
-                Err(error) if error.is_unreachable() => {}
-                _ => return None,
+                Ok(_) | Err(docker::Error::NotFound(_)) => return None,
+                Err(_) => {}
             }
         }
     }
