@@ -6,6 +6,7 @@
 //! | reconciler | `desired`, changes of statuses, its interval | `standing`; starts and ends the servers' tasks |
 //! | a server's task | its container, its connection | statuses, the gateway's registry |
 //! | gateway | requests | the check-in (`/wake`) |
+//! | tidying | its interval | nobody |
 //! | status file | changes of statuses and standing | `state.json` |
 //!
 //! The gateway and the connections to servers run on a thread of their own, [`Wire`]; everything else on the main one.
@@ -23,7 +24,7 @@ use crate::{
     ledger::{Enrolment, Ledger},
     link::{CheckIn, Client, Report, Waker, client::Device, credentials::Vault},
     packages::{Packages, Registry as PackageRegistry},
-    reconcile::{Reconciler, Standing, Statuses, Workshop},
+    reconcile::{RealWorld, Reconciler, Standing, Statuses, Workshop},
     wire::Wire,
 };
 use anyhow::Context;
@@ -83,8 +84,8 @@ pub(crate) async fn run(
         Vault { device: device.clone(), owner: enrolment.owner, keys: keys.clone(), verifier: verifier.clone() };
     let shop = Arc::new(Workshop {
         toolbox: enrolment.toolbox_id,
-        engine,
-        packages,
+        engine: Arc::new(engine),
+        packages: packages.clone(),
         registry: registry.clone(),
         wire: wire.clone(),
         egress: Egress::default(),
@@ -94,6 +95,8 @@ pub(crate) async fn run(
         ca,
         ledger: ledger.clone(),
         pins: Mutex::new(pins),
+        series: Mutex::new(ledger.series().load()?.unwrap_or_default()),
+        world: Arc::new(RealWorld),
     });
 
     let held = ledger.desired().load()?;
@@ -147,7 +150,12 @@ pub(crate) async fn run(
 
     tracing::info!(gateway = %gateway_url, toolbox = %enrolment.toolbox_id, "dtma runs");
     let kept = state::StateFile { ledger, enrolment, gateway: gateway_url, statuses, standing, wanted };
-    let tasks = [tokio::spawn(reconciler.run()), tokio::spawn(checkin.run()), tokio::spawn(kept.keep())];
+    let tasks = [
+        tokio::spawn(reconciler.run()),
+        tokio::spawn(checkin.run()),
+        tokio::spawn(kept.keep()),
+        tokio::spawn(packages.keep_tidy()),
+    ];
     wire.run(gateway::serve(listener, router, told_to_end()?, GRACE)).await?;
     tasks.iter().for_each(|task| task.abort());
     tracing::info!("dtma ends; servers go on running");

@@ -18,6 +18,11 @@ impl Wire {
         Ok(Self(handle))
     }
 
+    /// The thread that calls: for a simulation, which has one.
+    pub fn here() -> Self {
+        Self(Handle::current())
+    }
+
     /// Does `work` there, and ends it when the caller goes away. What it opens and spawns stays there.
     pub async fn run<T: Send + 'static>(&self, work: impl Future<Output = T> + Send + 'static) -> T {
         match AbortOnDropHandle::new(self.0.spawn(work)).await {

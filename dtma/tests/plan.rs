@@ -16,6 +16,7 @@ use protocol::{
     toolbox::DesiredState,
 };
 use serde::Deserialize;
+use sha2::{Digest, Sha256};
 use std::{collections::BTreeMap, fs, path::Path};
 use uuid::Uuid;
 
@@ -55,6 +56,19 @@ fn every_pair_gives_its_steps() {
         seen += 1;
     }
     assert!(seen >= 14, "{seen} pairs");
+}
+
+/// Every running container carries it: when it changes for the same specification, an upgrade replaces them all.
+#[test]
+fn an_upgrade_of_the_daemon_does_not_change_what_a_container_is_compared_by() {
+    let mut spec = spec(1, 0, 0);
+    spec.env.insert("A".into(), "b".into());
+    spec.hosts.push("a.example:443".into());
+    let text = r#"[1,"s1",{"image":"i0","kind":"oci"},[],{"A":"b"},[],["a.example:443"]]"#;
+    let digest: String = Sha256::digest(text).iter().map(|byte| format!("{byte:02x}")).collect();
+    assert_eq!(spec_digest(&spec), digest);
+    spec.revision = 7;
+    assert_eq!(spec_digest(&spec), digest);
 }
 
 fn id(n: u8) -> ServerId {

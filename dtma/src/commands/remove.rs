@@ -33,8 +33,8 @@ impl Uninstall {
         }
         for image in engine.package_images().await? {
             // Shared with other toolboxes of this machine: one that is in use is refused and stays.
-            if let Err(error) = engine.remove_image(&image).await {
-                eprintln!("{image} stays: {error}");
+            if let Err(error) = engine.remove_image(&image.name).await {
+                eprintln!("{} stays: {error}", image.name);
             }
         }
         fs::remove_dir_all(ledger.folder())
@@ -47,6 +47,7 @@ impl Uninstall {
 async fn stop(engine: &Engine, toolbox: ToolboxId) -> anyhow::Result<usize> {
     let containers =
         engine.containers(toolbox).await.context("Docker cannot be asked what runs; start it and try again")?;
+    let containers: Vec<_> = containers.into_iter().filter(|container| container.server.is_some()).collect();
     let stopping = containers.iter().map(|container| async {
         engine.stop(&container.id, 3).await?;
         engine.remove(&container.id).await

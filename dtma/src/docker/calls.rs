@@ -20,7 +20,8 @@ use std::{collections::HashMap, time::Duration};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Container {
     pub id: String,
-    /// Absent when it is not ours: then nothing may be done with it.
+    /// Absent when it is not ours: then nothing may be done with it. Ours has the label and the one name that goes with it,
+    /// since a container inherits labels, ours too, from whatever image it is made of.
     #[serde(default)]
     pub server: Option<ServerId>,
     #[serde(default)]
@@ -68,24 +69,28 @@ impl Engine {
     /// All containers that carry this toolbox's label, running or not.
     pub async fn containers(&self, toolbox: ToolboxId) -> Result<Vec<Container>, Error> {
         let found = self.labelled(format!("{}={toolbox}", labels::TOOLBOX)).await?;
-        Ok(found.into_iter().map(|(id, state, created, labels)| seen(id, state, created, &labels)).collect())
+        Ok(found.into_iter().map(|found| seen(toolbox, found)).collect())
     }
 
     /// Throw-away containers of this toolbox; after a start, those that a killed daemon left behind.
     pub async fn leftovers(&self, toolbox: ToolboxId) -> Result<Vec<String>, Error> {
         let found = self.labelled(format!("{}={toolbox}", labels::INSTALL)).await?;
-        Ok(found.into_iter().map(|(id, ..)| id).collect())
+        let ours = |found: &Found| found.name.starts_with(labels::THROW_AWAY);
+        Ok(found.into_iter().filter(ours).map(|found| found.id).collect())
     }
 
-    async fn labelled(
-        &self,
-        label: String,
-    ) -> Result<Vec<(String, Option<ContainerSummaryStateEnum>, i64, HashMap<String, String>)>, Error> {
+    async fn labelled(&self, label: String) -> Result<Vec<Found>, Error> {
         let filters = HashMap::from([("label", vec![label])]);
         let options = ListContainersOptionsBuilder::new().all(true).filters(&filters).build();
         let found = deadline("list", QUICK, self.client().await?.list_containers(Some(options))).await?;
         let known = |c: bollard::models::ContainerSummary| {
-            Some((c.id?, c.state, c.created.unwrap_or_default(), c.labels.unwrap_or_default()))
+            Some(Found {
+                id: c.id?,
+                name: c.names.into_iter().flatten().next().unwrap_or_default().trim_start_matches('/').to_owned(),
+                running: matches!(c.state, Some(ContainerSummaryStateEnum::RUNNING)),
+                created: c.created.unwrap_or_default(),
+                labels: c.labels.unwrap_or_default(),
+            })
         };
         Ok(found.into_iter().filter_map(known).collect())
     }
@@ -140,31 +145,40 @@ impl Engine {
         })
     }
 
-    /// Returns when the container has ended, or when the engine can no longer say.
-    pub async fn ended(&self, id: &str) -> Result<(), Error> {
+    /// Returns when the container has ended, or when the engine does not say so within `limit`.
+    pub async fn ended(&self, id: &str, limit: Duration) -> Result<(), Error> {
         let options = WaitContainerOptionsBuilder::new().condition("not-running").build();
         let mut waiting = self.client().await?.wait_container(id, Some(options));
-        match waiting.next().await {
-            // bollard reports an exit code other than zero as an error.
-            None | Some(Ok(_)) | Some(Err(bollard::errors::Error::DockerContainerWaitError { .. })) => Ok(()),
-            Some(Err(error)) => Err(error.into()),
-        }
+        let ended = async {
+            match waiting.next().await {
+                // bollard reports an exit code other than zero as an error.
+                None | Some(Ok(_)) | Some(Err(bollard::errors::Error::DockerContainerWaitError { .. })) => Ok(()),
+                Some(Err(error)) => Err(error),
+            }
+        };
+        deadline("wait", limit, ended).await
     }
 }
 
-fn seen(
+/// A container as the engine lists it.
+struct Found {
     id: String,
-    state: Option<ContainerSummaryStateEnum>,
+    name: String,
+    running: bool,
     created: i64,
-    labels: &HashMap<String, String>,
-) -> Container {
+    labels: HashMap<String, String>,
+}
+
+fn seen(toolbox: ToolboxId, found: Found) -> Container {
+    let label = |key: &str| found.labels.get(key).map(String::as_str).unwrap_or_default();
+    let server = label(labels::SERVER).parse().ok();
     Container {
-        id,
-        server: labels.get(labels::SERVER).and_then(|id| id.parse().ok()),
-        spec_digest: labels.get(labels::SPEC).cloned().unwrap_or_default(),
-        revision: labels.get(labels::REVISION).and_then(|r| r.parse().ok()).unwrap_or_default(),
-        running: matches!(state, Some(ContainerSummaryStateEnum::RUNNING)),
-        created,
+        server: server.filter(|server| found.name == labels::name(toolbox, *server)),
+        spec_digest: label(labels::SPEC).to_owned(),
+        revision: label(labels::REVISION).parse().unwrap_or_default(),
+        running: found.running,
+        created: found.created,
+        id: found.id,
     }
 }
 
@@ -174,5 +188,28 @@ pub(super) fn gone_is_fine(done: Result<(), Error>) -> Result<(), Error> {
         // Somebody else is removing it.
         Err(Error::Conflict(why)) if why.contains("already in progress") => Ok(()),
         other => other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn found(name: String, labels: HashMap<String, String>) -> Found {
+        Found { id: "c".into(), name, running: true, created: 0, labels }
+    }
+
+    #[test]
+    fn labels_make_a_container_ours_only_under_its_own_name() {
+        let (toolbox, server) = (ToolboxId::new(), ServerId::new());
+        let ours = labels::of_server(toolbox, server);
+        assert_eq!(seen(toolbox, found(labels::name(toolbox, server), ours.clone())).server, Some(server));
+        // From an image that carries our labels, with a name that Docker or a person gave.
+        for name in ["quirky_hopper".to_owned(), labels::name(toolbox, ServerId::new()), String::new()] {
+            assert_eq!(seen(toolbox, found(name, ours.clone())).server, None);
+        }
+        // Of another toolbox on the same engine.
+        let other = ToolboxId::new();
+        assert_eq!(seen(toolbox, found(labels::name(other, server), ours)).server, None);
     }
 }

@@ -18,7 +18,32 @@ pub struct Image {
     pub command: Vec<String>,
 }
 
+/// An image of ours with a package in it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PackageImage {
+    pub name: String,
+    /// The package that it is a version of, `npx:package`; absent on images of an older daemon.
+    pub key: Option<String>,
+    /// Seconds since the epoch.
+    pub created: i64,
+}
+
+/// What is left of a disk, bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Room {
+    pub free: u64,
+    pub total: u64,
+}
+
 impl Engine {
+    /// On the disk where the engine keeps images and containers; `None` when this process does not see it.
+    pub async fn room(&self) -> Result<Option<Room>, Error> {
+        let root = deadline("info", QUICK, self.client().await?.info()).await?.docker_root_dir;
+        // For whom is not root some blocks are never free: those that are left for us count.
+        let stat = root.and_then(|root| rustix::fs::statvfs(root).ok());
+        Ok(stat.map(|stat| Room { free: stat.f_bavail * stat.f_frsize, total: stat.f_blocks * stat.f_frsize }))
+    }
+
     pub async fn image(&self, name: &str) -> Result<Option<Image>, Error> {
         match deadline("image", QUICK, self.client().await?.inspect_image(name)).await {
             Ok(image) => {
@@ -52,11 +77,17 @@ impl Engine {
     }
 
     /// Images that hold an installed package, any toolbox's: they are shared.
-    pub async fn package_images(&self) -> Result<Vec<String>, Error> {
+    pub async fn package_images(&self) -> Result<Vec<PackageImage>, Error> {
         let filters = HashMap::from([("label", vec![labels::PACKAGE])]);
         let options = bollard::query_parameters::ListImagesOptionsBuilder::new().filters(&filters).build();
         let found = deadline("images", QUICK, self.client().await?.list_images(Some(options))).await?;
-        Ok(found.into_iter().flat_map(|image| image.repo_tags).collect())
+        let ours = |tag: &String| tag.split(':').next() == Some(labels::PACKAGES);
+        let known = |image: bollard::models::ImageSummary| {
+            let (created, key) = (image.created, image.labels.get(labels::PACKAGE_KEY).cloned());
+            let tags = image.repo_tags.into_iter().filter(ours);
+            tags.map(move |name| PackageImage { name, key: key.clone(), created })
+        };
+        Ok(found.into_iter().flat_map(known).collect())
     }
 
     pub async fn remove_image(&self, name: &str) -> Result<(), Error> {

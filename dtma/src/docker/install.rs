@@ -5,7 +5,7 @@ use bollard::{
     container::LogOutput,
     exec::{StartExecOptions, StartExecResults},
     models::{ContainerConfig, ContainerCreateBody, ExecConfig, HostConfig, HostConfigLogConfig, Mount, MountType},
-    query_parameters::{CommitContainerOptionsBuilder, CreateContainerOptions},
+    query_parameters::{CommitContainerOptionsBuilder, CreateContainerOptionsBuilder},
 };
 use futures::StreamExt;
 use protocol::ids::ToolboxId;
@@ -84,7 +84,8 @@ impl Engine {
             host_config: Some(host),
             ..Default::default()
         };
-        let call = self.client().await?.create_container(None::<CreateContainerOptions>, body);
+        let options = CreateContainerOptionsBuilder::new().name(&labels::throw_away()).build();
+        let call = self.client().await?.create_container(Some(options), body);
         let id = deadline("create", SLOW, call).await?.id;
         if let Err(error) = self.start(&id).await {
             self.remove(&id).await?;

@@ -14,12 +14,18 @@ pub const PINNED: &str = "agentopia.pinned";
 /// How its standard streams are reached: [`PIPES`], or absent for Docker's attach.
 pub const STREAMS: &str = "agentopia.streams";
 pub const PIPES: &str = "pipes";
+/// The [`super::RECIPE`] that the container was made by.
+pub const RECIPE: &str = "agentopia.recipe";
 /// On a throw-away container: the toolbox that made it. Another label than [`TOOLBOX`], because Docker copies a container's
 /// labels to the image that is made of it, and from there to every container.
 pub const INSTALL: &str = "agentopia.install";
 
 /// On an image with a package: what it holds and how it is started, as JSON.
 pub const PACKAGE: &str = "agentopia.package";
+/// On the same image: which package it is a version of.
+pub const PACKAGE_KEY: &str = "agentopia.package-key";
+/// The one repository whose images are packages. An image that somebody else made may carry our labels; it has another name.
+pub const PACKAGES: &str = "agentopia-pkg";
 
 pub fn of_toolbox(toolbox: ToolboxId) -> HashMap<String, String> {
     [(TOOLBOX.to_owned(), toolbox.to_string())].into()
@@ -30,6 +36,14 @@ pub fn of_server(toolbox: ToolboxId, server: ServerId) -> HashMap<String, String
     labels.insert(SERVER.into(), server.to_string());
     labels
 }
+
+/// A name that a throw-away container can have. An image may bring labels along, never a name: so a server from an image that
+/// claims to be an installer is none.
+pub fn throw_away() -> String {
+    format!("{THROW_AWAY}{}", uuid::Uuid::now_v7().simple())
+}
+
+pub const THROW_AWAY: &str = "agentopia-install-";
 
 /// The one name that a server's container, network or volume can have: Docker itself refuses a second one.
 pub fn name(toolbox: ToolboxId, server: ServerId) -> String {

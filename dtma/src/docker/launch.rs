@@ -17,7 +17,8 @@ pub const CA: &str = "/run/agentopia-ca.crt";
 /// one instead, which is the container itself; the proxy resolves names.
 const NO_DNS: &str = "127.0.0.1";
 
-/// Counts up when this file changes what a container is: running ones are then replaced.
+/// Counts up when this file changes what a container is. It stands on each container; one that runs keeps the older until it
+/// next starts, so that an upgrade of the daemon restarts nothing.
 pub const RECIPE: u32 = 2;
 
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -4,10 +4,12 @@
 mod file;
 mod identity;
 mod pins;
+mod series;
 
 pub use file::{Damage, Document, Error, write_atomically};
 pub use identity::{Enrolment, Identity};
 pub use pins::{Pin, Pins};
+pub use series::{AllSeries, Series};
 
 use protocol::toolbox::{DesiredState, Revocations};
 use std::{
@@ -62,6 +64,10 @@ impl Ledger {
 
     pub fn pins(&self) -> Document<Pins> {
         Document::new(&self.folder, "pins")
+    }
+
+    pub fn series(&self) -> Document<AllSeries> {
+        Document::new(&self.folder, "series")
     }
 
     pub fn identity(&self) -> Result<Identity, Error> {

@@ -1,7 +1,10 @@
 //! The installation itself, two at a time, and one at a time for one package.
 
 use super::{Installed, Kind, Registry, Wanted, command};
-use crate::docker::{Committed, Engine, Error as Docker, InstallNetwork, Ran, labels};
+use crate::docker::{
+    Committed, Engine, Error as Docker, InstallNetwork, Ran,
+    labels::{self, PACKAGES},
+};
 use protocol::ids::ToolboxId;
 use sha2::{Digest, Sha256};
 use std::{
@@ -14,7 +17,6 @@ use std::{
 };
 use tokio::sync::{OwnedMutexGuard, Semaphore};
 
-const REPOSITORY: &str = "agentopia-pkg";
 const AT_ONCE: usize = 2;
 const LIMIT: Duration = Duration::from_secs(180);
 const PROBE: Duration = Duration::from_secs(15);
@@ -41,7 +43,7 @@ pub struct Ready {
 }
 
 pub struct Packages {
-    engine: Engine,
+    pub(super) engine: Engine,
     toolbox: ToolboxId,
     registry: Registry,
     slots: Semaphore,
@@ -85,12 +87,15 @@ impl Packages {
             return Ok(ready);
         }
         let _slot = self.slots.acquire().await.map_err(|_| Failure::Unusable("the daemon is stopping".into()))?;
-        self.install(&runner, &wanted).await
+        match super::no_room(self.engine.room().await?) {
+            Some(why) => Err(Failure::Unusable(format!("{} is not installed: {why}", wanted.package))),
+            None => self.install(&runner, &wanted).await,
+        }
     }
 
     async fn cached(&self, runner: &str, wanted: &Wanted) -> Result<Option<Ready>, Failure> {
         let Some(version) = &wanted.version else { return Ok(None) };
-        let image = format!("{REPOSITORY}:{}", tag(runner, wanted, version));
+        let image = format!("{PACKAGES}:{}", tag(runner, wanted, version));
         let Some(found) = self.engine.image(&image).await? else { return Ok(None) };
         let label = found.labels.get(labels::PACKAGE).and_then(|label| serde_json::from_str(label).ok());
         Ok(label.map(|installed| Ready { image, installed, note: None }))
@@ -170,12 +175,12 @@ impl Packages {
         let installed = command::parse(&ran.stdout).map_err(Failure::Unusable)?;
         let tag = tag(runner, wanted, &installed.version);
         let label = serde_json::to_string(&installed).map_err(|e| Failure::Unusable(e.to_string()))?;
-        let labels = [(labels::PACKAGE.to_owned(), label)].into();
-        self.engine.commit(id, Committed { name: REPOSITORY, tag: &tag, labels }).await?;
+        let labels = [(labels::PACKAGE.to_owned(), label), (labels::PACKAGE_KEY.to_owned(), wanted.key())].into();
+        self.engine.commit(id, Committed { name: PACKAGES, tag: &tag, labels }).await?;
         let (package, version) = (&wanted.package, &installed.version);
         tracing::info!(package, version, install = ?ran_for, whole = ?begun.elapsed(), "a package is installed");
         let note = (network == InstallNetwork::Host).then_some("installed over the host's network");
-        Ok(Some(Ready { image: format!("{REPOSITORY}:{tag}"), installed, note }))
+        Ok(Some(Ready { image: format!("{PACKAGES}:{tag}"), installed, note }))
     }
 }
 

@@ -8,11 +8,13 @@ mod command;
 mod install;
 mod names;
 mod registry;
+mod tidy;
 
 pub use command::Installed;
 pub use install::{Failure, Packages};
 pub use names::BadName;
 pub use registry::Registry;
+pub use tidy::{garbage, no_room};
 
 use protocol::server::Source;
 

@@ -14,11 +14,8 @@ use protocol::{
     chat::Secret,
     server::{ServerSpec, ServerState, Tool},
 };
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
-use tokio::time::timeout;
+use std::{sync::Arc, time::Duration};
+use tokio::time::{Instant, timeout};
 
 /// From the start of its container until its tools are listed.
 const ANSWER: Duration = Duration::from_secs(30);
@@ -26,8 +23,25 @@ const ANSWER: Duration = Duration::from_secs(30);
 const LAST_WORDS: Duration = Duration::from_secs(3);
 const GRACE: u32 = 2;
 
+/// While Docker does not answer.
+const LOOK: Duration = Duration::from_secs(2);
+/// Times that a container which served before and runs still is attached to again, when its output ends at once.
+const TRIES: u32 = 5;
+
+/// What the end of an attempt says of the server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum End {
+    /// It ended, or could not be begun.
+    Over,
+    /// Only the way to it ended; the container runs on.
+    StillRuns,
+    /// Docker does not answer.
+    Unknown,
+}
+
 /// How an attempt ended.
 pub(super) struct Ended {
+    pub(super) end: End,
     pub(super) detail: String,
     pub(super) exit_code: Option<i64>,
     pub(super) log: Vec<String>,
@@ -47,6 +61,10 @@ pub(super) struct Attempt {
     tried: bool,
     installed: Option<Installed>,
     pinning: Option<Pin>,
+    /// How long a container had run when it was adopted.
+    ran_before: Duration,
+    /// Attempts in a row without its tools.
+    lost: u32,
 }
 
 /// Why there is nothing to end yet.
@@ -54,18 +72,31 @@ struct Stopped {
     detail: String,
     exit_code: Option<i64>,
     log: Option<Vec<String>>,
+    /// It was Docker that failed, not the server.
+    docker: bool,
+    /// Its output ended.
+    closed: bool,
+    /// It was Docker that did not answer.
+    unknown: bool,
 }
 
 impl From<String> for Stopped {
     fn from(detail: String) -> Self {
-        Self { detail, exit_code: None, log: None }
+        Self { detail, exit_code: None, log: None, docker: false, closed: false, unknown: false }
     }
 }
 
 impl From<docker::Error> for Stopped {
     fn from(error: docker::Error) -> Self {
-        error.to_string().into()
+        Self { docker: true, unknown: error.is_unreachable(), ..error.to_string().into() }
     }
+}
+
+struct LastWords {
+    end: End,
+    exit_code: Option<i64>,
+    /// When there is more to say than is known already.
+    detail: Option<String>,
 }
 
 /// Takes a server off the gateway however its attempt ends.
@@ -84,20 +115,43 @@ impl Drop for Offered<'_> {
 
 impl Attempt {
     pub(super) fn new(shop: Arc<Workshop>, spec: ServerSpec, digest: String, holding: Holding, tail: Tail) -> Self {
-        Self { shop, spec, digest, holding, tail, with: vec![], tried: false, installed: None, pinning: None }
+        Self {
+            shop,
+            spec,
+            digest,
+            holding,
+            tail,
+            with: vec![],
+            tried: false,
+            installed: None,
+            pinning: None,
+            ran_before: Duration::ZERO,
+            lost: 0,
+        }
     }
 
     pub(super) async fn once(&mut self, adopt: Option<String>) -> Ended {
         let begun = Instant::now();
         self.tail.begin();
         let mut listed = None;
+        let adopted = adopt.is_some();
         let stopped = match self.live(adopt, &mut listed).await {
             Ok(()) => Stopped::from("it ended".to_owned()),
             Err(stopped) => stopped,
         };
-        let (exit_code, detail) = self.last_words(stopped.exit_code, stopped.detail, listed.is_some()).await;
-        let ran = listed.map_or(Duration::ZERO, |_: Instant| begun.elapsed());
+        self.lost = if listed.is_some() { 0 } else { self.lost + 1 };
+        let way = stopped.docker || stopped.closed && adopted && self.lost <= TRIES;
+        let unknown = if stopped.unknown { End::Unknown } else { End::Over };
+        let (end, exit_code, detail) = match self.last_words(listed.is_some(), way).await {
+            Some(LastWords { end, exit_code, detail }) => {
+                let end = if end == End::Over { unknown } else { end };
+                (end, exit_code.or(stopped.exit_code), detail.unwrap_or(stopped.detail))
+            }
+            None => (unknown, stopped.exit_code, stopped.detail),
+        };
+        let ran = listed.map_or(Duration::ZERO, |_: Instant| self.ran_before + begun.elapsed());
         Ended {
+            end,
             detail,
             exit_code,
             log: stopped.log.unwrap_or_else(|| self.tail.report()),
@@ -111,7 +165,7 @@ impl Attempt {
     pub(super) fn another_way(&mut self, ended: &Ended) -> bool {
         let newer = self.installed.as_ref().and_then(|i| i.mcp.as_deref()).is_some_and(|v| !v.starts_with(['0', '1']));
         let traceback = ended.log.iter().any(|line| line.contains("Error") || line.contains("Traceback"));
-        if ended.listed || self.tried || !newer || !traceback {
+        if ended.end != End::Over || ended.listed || self.tried || !newer || !traceback {
             return false;
         }
         self.tried = true;
@@ -130,7 +184,8 @@ impl Attempt {
         self.holding.set(Some(container.clone()));
         self.tail.hide(secrets.iter());
         let (engine, tail, id) = (shop.engine.clone(), self.tail.clone(), container.clone());
-        let attached = shop.wire.run(async move { engine.attach(&id, move |bytes| tail.push(bytes)).await }).await?;
+        let attaching = async move { engine.attach(&id, Box::new(move |bytes| tail.push(bytes))).await };
+        let attached = shop.wire.run(attaching).await?;
         if !adopted {
             shop.engine.start(&container).await?;
         }
@@ -145,7 +200,12 @@ impl Attempt {
         let opened = timeout(ANSWER, shop.wire.run(opening)).await;
         let (connection, mut events, tools) = match opened {
             Ok(Ok(opened)) => opened,
-            Ok(Err(mcp::Error::Closed)) => return Err("it ended before its tools were listed".to_owned().into()),
+            Ok(Err(mcp::Error::Closed)) => {
+                return Err(Stopped {
+                    closed: true,
+                    ..Stopped::from("it ended before its tools were listed".to_owned())
+                });
+            }
             Ok(Err(error)) => return Err(with_source(&error).into()),
             Err(_) => return Err(format!("it did not list its tools within {} s", ANSWER.as_secs()).into()),
         };
@@ -200,13 +260,26 @@ impl Attempt {
         });
     }
 
-    /// What the container says of its end; it is then removed, so that the next attempt begins anew.
-    async fn last_words(&self, exit_code: Option<i64>, detail: String, listed: bool) -> (Option<i64>, String) {
-        let Some(container) = self.holding.get() else { return (exit_code, detail) };
+    /// What Docker says of the container's end; a container that ended is removed, so that the next attempt begins anew.
+    /// `None` when there is no container.
+    async fn last_words(&self, listed: bool, way: bool) -> Option<LastWords> {
+        let container = self.holding.get()?;
         let engine = &self.shop.engine;
         // An error is the engine's; then the state is asked for all the same.
-        let _ = timeout(LAST_WORDS, engine.ended(&container)).await;
-        let exit = engine.exit(&container).await.ok();
+        let _ = engine.ended(&container, LAST_WORDS).await;
+        let exit = match engine.exit(&container).await {
+            Ok(exit) => Some(exit),
+            // Somebody removed it.
+            Err(docker::Error::NotFound(_)) => None,
+            Err(error) => {
+                return Some(LastWords { end: End::Unknown, exit_code: None, detail: Some(error.to_string()) });
+            }
+        };
+        // It served until now, or Docker did not lead to it: what broke is the way, as when dockerd restarts and leaves
+        // containers alone. Such a container is never replaced.
+        if (listed || way) && exit.as_ref().is_some_and(|exit| exit.running) {
+            return Some(LastWords { end: End::StillRuns, exit_code: None, detail: None });
+        }
         let removed = async {
             engine.stop(&container, GRACE).await?;
             engine.remove(&container).await
@@ -215,13 +288,31 @@ impl Attempt {
             Ok(()) => self.holding.set(None),
             Err(error) => tracing::warn!(server = %self.spec.name, %error, "an ended container could not be removed"),
         }
-        let Some(exit) = exit.filter(|exit| !exit.running) else { return (exit_code, detail) };
-        let code = exit.code.or(exit_code);
-        let memory = if exit.out_of_memory { " (out of memory)" } else { "" };
-        match code {
-            Some(code) if listed => (Some(code), format!("it exited with code {code}{memory}")),
-            Some(code) => (Some(code), format!("it exited with code {code}{memory} before its tools were listed")),
-            None => (None, detail),
+        let exit = exit.filter(|exit| !exit.running);
+        let memory = if exit.as_ref().is_some_and(|exit| exit.out_of_memory) { " (out of memory)" } else { "" };
+        let exit_code = exit.and_then(|exit| exit.code);
+        let detail = exit_code.map(|code| match listed {
+            true => format!("it exited with code {code}{memory}"),
+            false => format!("it exited with code {code}{memory} before its tools were listed"),
+        });
+        Some(LastWords { end: End::Over, exit_code, detail })
+    }
+
+    /// Waits until Docker answers; then the container, when it runs still.
+    pub(super) async fn once_docker_answers(&self) -> Option<String> {
+        loop {
+            tokio::time::sleep(LOOK).await;
+            let Some(container) = self.holding.get() else {
+                match self.shop.engine.containers(self.shop.toolbox).await {
+                    Ok(_) => return None,
+                    Err(_) => continue,
+                }
+            };
+            match self.shop.engine.exit(&container).await {
+                Ok(exit) if exit.running => return Some(container),
+                Ok(_) | Err(docker::Error::NotFound(_)) => return None,
+                Err(_) => {}
+            }
         }
     }
 

@@ -4,8 +4,9 @@
 use super::{
     Observed, Step, Workshop,
     plan::{Task, plan, runs_here, spec_digest},
-    task::{self, Holding},
+    task::{Holding, Life},
 };
+use futures::StreamExt;
 use protocol::{
     ids::ServerId,
     server::{ServerSpec, ServerState},
@@ -20,10 +21,10 @@ use tokio::{
     sync::{Notify, watch},
     task::{JoinHandle, JoinSet},
 };
-use tokio_util::sync::CancellationToken;
+use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 
 /// Also without any event: what nobody told of is found then.
-const ROUND: Duration = Duration::from_secs(30);
+const ROUND: Duration = Duration::from_secs(60);
 /// While Docker does not answer.
 const RETRY: Duration = Duration::from_secs(5);
 const STOP_GRACE: u32 = 3;
@@ -51,12 +52,14 @@ pub struct Reconciler {
     standing: watch::Sender<Standing>,
     tasks: Arc<Mutex<HashMap<ServerId, Running>>>,
     wake: Arc<Notify>,
+    /// What a killed daemon was installing is gone.
+    cleaned: bool,
 }
 
 impl Reconciler {
     pub fn new(shop: Arc<Workshop>, desired: watch::Receiver<Option<DesiredState>>) -> Self {
         let standing = watch::channel(Standing::default()).0;
-        Self { shop, desired, standing, tasks: Arc::default(), wake: Arc::default() }
+        Self { shop, desired, standing, tasks: Arc::default(), wake: Arc::default(), cleaned: false }
     }
 
     pub fn standing(&self) -> watch::Receiver<Standing> {
@@ -65,7 +68,7 @@ impl Reconciler {
 
     /// Until the daemon ends. Containers are left running: the next daemon adopts them.
     pub async fn run(mut self) {
-        self.clean().await;
+        let _listening = AbortOnDropHandle::new(tokio::spawn(listen(self.shop.clone(), self.wake.clone())));
         let mut statuses = self.shop.statuses.changes();
         let mut work: JoinSet<ServerId> = JoinSet::new();
         let mut busy: HashSet<ServerId> = HashSet::new();
@@ -91,7 +94,7 @@ impl Reconciler {
     }
 
     /// False when Docker does not answer.
-    async fn round(&self, work: &mut JoinSet<ServerId>, busy: &mut HashSet<ServerId>) -> bool {
+    async fn round(&mut self, work: &mut JoinSet<ServerId>, busy: &mut HashSet<ServerId>) -> bool {
         let desired = self.desired.borrow().clone();
         let observed = match self.observe().await {
             Ok(observed) => observed,
@@ -105,6 +108,10 @@ impl Reconciler {
                 return false;
             }
         };
+        if !self.cleaned {
+            self.cleaned = true;
+            self.clean().await;
+        }
         let steps = plan(&observed, desired.as_ref());
         let mut by_server: BTreeMap<ServerId, Vec<Step>> = BTreeMap::new();
         for step in steps {
@@ -117,11 +124,11 @@ impl Reconciler {
                 continue;
             }
             let spec = desired.as_ref().and_then(|state| state.servers.iter().find(|spec| spec.id == server)).cloned();
-            let (shop, tasks) = (self.shop.clone(), self.tasks.clone());
+            let (shop, tasks, desired) = (self.shop.clone(), self.tasks.clone(), self.desired.clone());
             work.spawn(async move {
                 for step in steps {
                     tracing::info!(?step, "step");
-                    if let Err(error) = execute(&shop, &tasks, step, spec.as_ref()).await {
+                    if let Err(error) = execute(&shop, &tasks, step, spec.as_ref(), &desired).await {
                         tracing::warn!(%server, %error, "a step failed");
                         tokio::time::sleep(Duration::from_secs(1)).await;
                         break;
@@ -140,6 +147,7 @@ impl Reconciler {
             let wanted = |id: &ServerId| state.servers.iter().any(|spec| spec.id == *id);
             self.shop.statuses.retain(wanted);
             self.shop.change_pins(|pins| pins.retain(wanted));
+            self.shop.forget_series(wanted);
             for spec in state.servers.iter().filter(|spec| !runs_here(spec)) {
                 refuse(&self.shop, spec);
             }
@@ -185,6 +193,20 @@ impl Reconciler {
     }
 }
 
+/// Wakes the loop whenever Docker says that something happened, and each time that it can be heard again: what happened
+/// meanwhile was not heard. What happened is not looked at here.
+async fn listen(shop: Arc<Workshop>, wake: Arc<Notify>) {
+    loop {
+        if let Ok(mut events) = shop.engine.events(shop.toolbox).await {
+            wake.notify_one();
+            while events.next().await.is_some() {
+                wake.notify_one();
+            }
+        }
+        tokio::time::sleep(RETRY).await;
+    }
+}
+
 type Tasks = Arc<Mutex<HashMap<ServerId, Running>>>;
 
 fn lock(tasks: &Tasks) -> std::sync::MutexGuard<'_, HashMap<ServerId, Running>> {
@@ -196,6 +218,7 @@ async fn execute(
     tasks: &Tasks,
     step: Step,
     spec: Option<&ServerSpec>,
+    desired: &watch::Receiver<Option<DesiredState>>,
 ) -> Result<(), crate::docker::Error> {
     match step {
         Step::Stop { server } => {
@@ -214,19 +237,34 @@ async fn execute(
                 shop.engine.forget(&crate::docker::labels::name(shop.toolbox, server)).await?;
             }
         }
-        Step::Adopt { server, container } => begin(shop, tasks, server, spec, Some(container)),
-        Step::Start { server } => begin(shop, tasks, server, spec, None),
+        Step::Adopt { server, container } => begin(shop, tasks, server, spec, Some(container), desired),
+        Step::Start { server } => begin(shop, tasks, server, spec, None, desired),
     }
     Ok(())
 }
 
-fn begin(shop: &Arc<Workshop>, tasks: &Tasks, server: ServerId, spec: Option<&ServerSpec>, adopt: Option<String>) {
+fn begin(
+    shop: &Arc<Workshop>,
+    tasks: &Tasks,
+    server: ServerId,
+    spec: Option<&ServerSpec>,
+    adopt: Option<String>,
+    desired: &watch::Receiver<Option<DesiredState>>,
+) {
     let Some(spec) = spec.cloned() else { return };
     let (digest, revision) = (spec_digest(&spec), spec.revision);
     let (holding, cancel) = (Holding::default(), CancellationToken::new());
     holding.set(adopt.clone());
-    let life = task::run(shop.clone(), spec, digest.clone(), adopt, holding.clone(), cancel.clone());
-    let running = Running { digest, revision, holding, cancel, handle: tokio::spawn(life) };
+    let life = Life {
+        shop: shop.clone(),
+        spec,
+        digest: digest.clone(),
+        adopt,
+        holding: holding.clone(),
+        desired: desired.clone(),
+        cancel: cancel.clone(),
+    };
+    let running = Running { digest, revision, holding, cancel, handle: tokio::spawn(life.run()) };
     if let Some(before) = lock(tasks).insert(server, running) {
         before.cancel.cancel();
     }

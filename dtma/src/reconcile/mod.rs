@@ -8,17 +8,19 @@ pub mod plan;
 mod status;
 mod tail;
 mod task;
+mod world;
 
 pub use execute::{Reconciler, Standing};
 pub use plan::{Observed, Step, plan, spec_digest};
 pub use status::Statuses;
 pub use tail::{Line, Tail};
+pub use world::{RealWorld, World};
 
 use crate::{
-    docker::{Engine, Limits},
+    docker::{Limits, Machine},
     egress::Egress,
     gateway::Registry,
-    ledger::{Ledger, Pins},
+    ledger::{AllSeries, Ledger, Pins},
     link::Credentials,
     packages::Packages,
     wire::Wire,
@@ -29,7 +31,7 @@ use std::{path::PathBuf, sync::Arc};
 /// What every server's task works with.
 pub struct Workshop {
     pub toolbox: ToolboxId,
-    pub engine: Engine,
+    pub engine: Arc<dyn Machine>,
     pub packages: Arc<Packages>,
     pub registry: Registry,
     /// Where connections to servers live.
@@ -42,6 +44,9 @@ pub struct Workshop {
     pub ca: Option<PathBuf>,
     pub ledger: Ledger,
     pub pins: std::sync::Mutex<Pins>,
+    /// How often servers ended in a row.
+    pub series: std::sync::Mutex<AllSeries>,
+    pub world: Arc<dyn World>,
 }
 
 impl Workshop {

@@ -55,11 +55,15 @@ pub enum Step {
     },
 }
 
+/// Of the digest itself, not of how a container is made: a newer daemon that makes containers otherwise leaves those that run
+/// as they are, and each becomes new when it next starts.
+const FORMAT: u32 = 1;
+
 /// What a running container is compared by. Names of secrets count, their values do not: a changed value comes as a higher
 /// revision.
 pub fn spec_digest(spec: &ServerSpec) -> String {
     let ServerSpec { id: _, name, source, args, env, secrets, hosts, revision: _ } = spec;
-    let text = serde_json::json!([crate::docker::RECIPE, name, source, args, env, secrets, hosts]).to_string();
+    let text = serde_json::json!([FORMAT, name, source, args, env, secrets, hosts]).to_string();
     crate::hex(&Sha256::digest(text))
 }
 

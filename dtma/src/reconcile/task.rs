@@ -3,12 +3,21 @@
 
 use super::{
     Workshop,
-    attempt::{Attempt, Ended},
-    backoff::Backoff,
+    attempt::{Attempt, End, Ended},
 };
-use protocol::server::{ServerSpec, ServerState};
-use std::sync::{Arc, Mutex, PoisonError};
+use protocol::{
+    server::{ServerSpec, ServerState},
+    toolbox::DesiredState,
+};
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
+
+/// Until a container whose streams were lost is attached to again.
+const AGAIN: Duration = Duration::from_secs(1);
 
 /// The container that the task has at the moment, for the plan.
 #[derive(Clone, Default)]
@@ -24,37 +33,88 @@ impl Holding {
     }
 }
 
-/// Until `cancel`: then the server is offered no more, and its container is left for the plan to remove, or for the next
-/// daemon to adopt.
-pub(super) async fn run(
-    shop: Arc<Workshop>,
-    spec: ServerSpec,
-    digest: String,
-    adopt: Option<String>,
-    holding: Holding,
-    cancel: CancellationToken,
-) {
-    let tail =
-        shop.statuses.begin(&spec, if adopt.is_some() { ServerState::Starting } else { ServerState::Installing });
-    let mut attempt = Attempt::new(shop.clone(), spec.clone(), digest, holding, tail);
-    let mut backoff = Backoff::default();
-    let mut adopt = adopt;
-    loop {
-        let ended = tokio::select! {
-            () = cancel.cancelled() => return,
-            // Cancel-safe as a whole: what it holds is given back when it is dropped, its container is found by its label.
-            ended = attempt.once(adopt.take()) => ended,
-        };
-        if attempt.another_way(&ended) {
-            continue;
-        }
-        let wait = backoff.next(ended.ran);
-        tracing::warn!(server = %spec.name, why = %ended.detail, exit_code = ended.exit_code, again_in = wait.as_secs(), "a server ended");
-        report(&shop, &spec, ended, wait.as_secs());
+/// What a task is begun with.
+pub(super) struct Life {
+    pub(super) shop: Arc<Workshop>,
+    pub(super) spec: ServerSpec,
+    pub(super) digest: String,
+    pub(super) adopt: Option<String>,
+    pub(super) holding: Holding,
+    pub(super) desired: watch::Receiver<Option<DesiredState>>,
+    pub(super) cancel: CancellationToken,
+}
+
+impl Life {
+    /// Until `cancel`: then the server is offered no more, and its container is left for the plan to remove, or for the next
+    /// daemon to adopt.
+    pub(super) async fn run(self) {
+        let cancel = self.cancel.clone();
         tokio::select! {
-            () = cancel.cancelled() => return,
-            () = tokio::time::sleep(wait) => {}
+            () = cancel.cancelled() => {}
+            // Cancel-safe as a whole: what it holds is given back when it is dropped, its container is found by its label.
+            () = self.live() => {}
         }
+    }
+
+    async fn live(mut self) {
+        let Self { shop, spec, .. } = &self;
+        let (shop, spec) = (shop.clone(), spec.clone());
+        let state = if self.adopt.is_some() { ServerState::Starting } else { ServerState::Installing };
+        let tail = shop.statuses.begin(&spec, state);
+        let mut attempt = Attempt::new(shop.clone(), spec.clone(), self.digest.clone(), self.holding.clone(), tail);
+        let mut adopt = self.adopt.take();
+        if adopt.is_none() {
+            let wait = shop.still_waits(spec.id, self.generation());
+            if !wait.is_zero() {
+                shop.statuses.update(spec.id, |status| {
+                    status.state = ServerState::BackingOff;
+                    status.detail = Some(format!("it ended before; trying again in {} s", wait.as_secs()));
+                });
+                self.wait(wait).await;
+            }
+        }
+        loop {
+            let ended = attempt.once(adopt.take()).await;
+            if attempt.another_way(&ended) {
+                continue;
+            }
+            let generation = self.generation();
+            match ended.end {
+                End::Unknown => {
+                    // Docker's fault, so not held against the server.
+                    tracing::warn!(server = %spec.name, why = %ended.detail, "Docker does not say how a server is");
+                    shop.statuses.update(spec.id, |status| {
+                        status.state = ServerState::BackingOff;
+                        status.detail = Some(ended.detail);
+                        status.started_at = None;
+                    });
+                    adopt = attempt.once_docker_answers().await;
+                }
+                End::StillRuns => {
+                    tracing::warn!(server = %spec.name, "the streams of a running server were lost; attaching again");
+                    tokio::time::sleep(AGAIN).await;
+                    adopt = self.holding.get();
+                }
+                End::Over => {
+                    let wait = shop.ended(spec.id, generation, ended.ran);
+                    tracing::warn!(server = %spec.name, why = %ended.detail, exit_code = ended.exit_code, again_in = wait.as_secs(), "a server ended");
+                    report(&shop, &spec, ended, wait.as_secs());
+                    self.wait(wait).await;
+                }
+            }
+        }
+    }
+
+    fn generation(&self) -> u64 {
+        self.desired.borrow().as_ref().map_or(0, |state| state.generation)
+    }
+
+    /// A new generation ends the wait: whoever changed something wants to see what it does.
+    async fn wait(&mut self, wait: Duration) {
+        let now = self.generation();
+        let newer = |state: &Option<DesiredState>| state.as_ref().is_some_and(|state| state.generation > now);
+        // Past the time, or with the daemon ending, there is nothing to wait for either.
+        let _ = tokio::time::timeout(wait, self.desired.wait_for(newer)).await;
     }
 }
 

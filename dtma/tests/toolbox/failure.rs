@@ -72,7 +72,7 @@ async fn a_server_that_ends_comes_back() {
     assert_eq!(client.call("leaver__leave", &json!({})).await.unwrap().text(), "leaving");
     let status = plane.until_state(&spec, ServerState::BackingOff, 15).await;
     assert_eq!(status.exit_code, Some(3));
-    assert!(status.detail.unwrap().contains("trying again in 10 s"));
+    assert!(status.detail.unwrap().contains("trying again in 1"));
     assert!(client.call("leaver__count", &json!({})).await.is_err());
     plane.until_running(&spec).await;
     assert_eq!(client.call("leaver__count", &json!({})).await.unwrap().text(), "1");

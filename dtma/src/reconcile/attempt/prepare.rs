@@ -5,13 +5,13 @@ use crate::{
     docker::{self, Launch, Network, labels},
     egress,
     ledger::Pin,
-    packages::{Failure, Kind, NODE, PYTHON, Wanted},
+    packages::{self, Failure, Kind, NODE, PYTHON, Wanted},
 };
 use protocol::{
     chat::Secret,
     server::{ServerState, Source},
 };
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 /// What is there to be started.
 struct Ready {
@@ -26,12 +26,14 @@ struct Ready {
 impl Attempt {
     /// A container that a daemon before this one started.
     pub(super) async fn adopt(&mut self, container: String) -> Result<(String, Vec<Secret>), Stopped> {
-        let shop = &self.shop;
+        let shop = self.shop.clone();
         if let Some(egress) = egress::Rules::of(&self.spec.hosts).map_err(|e| e.to_string())? {
             let gateway = shop.engine.network(&self.name(), labels::of_server(shop.toolbox, self.spec.id)).await?;
             shop.egress.serve(self.spec.id, gateway, egress).await.map_err(|e| e.to_string())?;
         }
         let seen = shop.engine.inspect(&container).await?;
+        let started = shop.engine.exit(&container).await?.started_at.map_or(0, |at| shop.world.now() - at.as_second());
+        self.ran_before = Duration::from_secs(u64::try_from(started).unwrap_or(0));
         let pinned = seen.labels.get(labels::PINNED).cloned();
         shop.statuses.update(self.spec.id, |status| status.pinned = pinned);
         // The values that it was started with, not those that the vault has now.
@@ -41,6 +43,7 @@ impl Attempt {
 
     pub(super) async fn create(&mut self) -> Result<(String, Vec<Secret>), Stopped> {
         self.holding.set(None);
+        self.ran_before = Duration::ZERO;
         self.state(ServerState::Installing, None);
         let ready = self.ready().await?;
         self.shop.statuses.update(self.spec.id, |status| status.pinned = Some(ready.pinned.clone()));
@@ -67,6 +70,7 @@ impl Attempt {
         of_container.insert(labels::NAME.into(), self.spec.name.clone());
         of_container.insert(labels::SPEC.into(), self.digest.clone());
         of_container.insert(labels::REVISION.into(), self.spec.revision.to_string());
+        of_container.insert(labels::RECIPE.into(), docker::RECIPE.to_string());
         of_container.insert(labels::PINNED.into(), ready.pinned);
         let runner = if matches!(self.spec.source, Source::Uvx { .. }) { PYTHON } else { NODE };
         shop.engine.volume(shop.toolbox, &name, of_server, runner).await?;
@@ -100,7 +104,7 @@ impl Attempt {
     }
 
     async fn ready(&mut self) -> Result<Ready, Stopped> {
-        let now = jiff::Timestamp::now().as_second();
+        let now = self.shop.world.now();
         let Some(wanted) = Wanted::of(&self.spec.source) else { return self.image().await };
         let mut wanted: Wanted = wanted.map_err(|e| e.to_string())?;
         let pin = self.shop.pins.lock().ok().and_then(|pins| pins.find(self.spec.id, &wanted.key(), now).cloned());
@@ -118,7 +122,14 @@ impl Attempt {
                 detail: format!("{} could not be installed", wanted.package),
                 exit_code: Some(code),
                 log: Some(log),
+                docker: false,
+                closed: false,
+                unknown: false,
             },
+            // Not one that took its time: that may well be the package.
+            Failure::Docker(error) => {
+                Stopped { unknown: matches!(error, docker::Error::Unreachable(_)), ..error.to_string().into() }
+            }
             other => other.to_string().into(),
         })?;
         let version = ready.installed.version.clone();
@@ -144,11 +155,13 @@ impl Attempt {
         let found = match self.shop.engine.image(image).await? {
             Some(found) => found,
             None => {
-                self.shop
-                    .engine
-                    .pull(image)
-                    .await
-                    .map_err(|e| format!("{image} is not here and cannot be pulled: {e}"))?;
+                if let Some(why) = packages::no_room(self.shop.engine.room().await?) {
+                    return Err(format!("{image} is not here and not pulled: {why}").into());
+                }
+                self.shop.engine.pull(image).await.map_err(|error| Stopped {
+                    unknown: matches!(error, docker::Error::Unreachable(_)),
+                    ..format!("{image} is not here and cannot be pulled: {error}").into()
+                })?;
                 self.shop.engine.image(image).await?.ok_or_else(|| format!("{image} was pulled and is not there"))?
             }
         };
