@@ -9,6 +9,7 @@ pub use file::{Damage, Document, Error, write_atomically};
 pub use identity::{Enrolment, Identity};
 pub use pins::{Pin, Pins};
 
+use crate::update::Updates;
 use protocol::toolbox::{DesiredState, Revocations};
 use std::{
     fs,
@@ -57,6 +58,10 @@ impl Ledger {
 
     pub fn pins(&self) -> Document<Pins> {
         Document::new(&self.folder, "pins")
+    }
+
+    pub fn updates(&self) -> Document<Updates> {
+        Document::new(&self.folder, "updates")
     }
 
     pub fn identity(&self) -> Result<Identity, Error> {

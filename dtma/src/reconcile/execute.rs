@@ -6,6 +6,7 @@ use super::{
     plan::{Task, plan, runs_here, spec_digest},
     task::{self, Holding},
 };
+use crate::watch::Heart;
 use protocol::{
     ids::ServerId,
     server::{ServerSpec, ServerState},
@@ -26,6 +27,8 @@ use tokio_util::sync::CancellationToken;
 const ROUND: Duration = Duration::from_secs(30);
 /// While Docker does not answer.
 const RETRY: Duration = Duration::from_secs(5);
+/// A look at Docker takes no longer, unless something hangs.
+const LOOK: Duration = Duration::from_secs(120);
 const STOP_GRACE: u32 = 3;
 
 /// How the machine stands, for the check-in.
@@ -51,12 +54,18 @@ pub struct Reconciler {
     standing: watch::Sender<Standing>,
     tasks: Arc<Mutex<HashMap<ServerId, Running>>>,
     wake: Arc<Notify>,
+    heart: Heart,
 }
 
 impl Reconciler {
     pub fn new(shop: Arc<Workshop>, desired: watch::Receiver<Option<DesiredState>>) -> Self {
         let standing = watch::channel(Standing::default()).0;
-        Self { shop, desired, standing, tasks: Arc::default(), wake: Arc::default() }
+        Self { shop, desired, standing, tasks: Arc::default(), wake: Arc::default(), heart: Heart::default() }
+    }
+
+    /// The heart that its loop beats.
+    pub fn with_heart(self, heart: Heart) -> Self {
+        Self { heart, ..self }
     }
 
     pub fn standing(&self) -> watch::Receiver<Standing> {
@@ -70,7 +79,11 @@ impl Reconciler {
         let mut work: JoinSet<ServerId> = JoinSet::new();
         let mut busy: HashSet<ServerId> = HashSet::new();
         loop {
+            self.heart.beat(ROUND + LOOK);
             let reached = self.round(&mut work, &mut busy).await;
+            if reached {
+                self.heart.succeeded();
+            }
             tokio::select! {
                 // Cancel-safe: a change stays marked until it is seen.
                 _ = self.desired.changed() => {}

@@ -7,3 +7,4 @@ mod deploy;
 mod failure;
 mod support;
 mod survive;
+mod update;

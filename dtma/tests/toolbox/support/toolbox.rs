@@ -1,7 +1,7 @@
 use super::{Plane, plane::TOKEN};
 use std::{
     fs,
-    path::Path,
+    path::{Path, PathBuf},
     process::{Child, Command, Output, Stdio},
     time::Duration,
 };
@@ -12,12 +12,18 @@ pub(crate) struct Toolbox {
     plane: Plane,
     daemon: Option<Child>,
     variables: Vec<(String, String)>,
+    program: PathBuf,
 }
 
 impl Toolbox {
     pub(crate) fn enrolled(plane: &Plane) -> Self {
-        let toolbox =
-            Self { state: tempfile::tempdir().unwrap(), plane: plane.clone(), daemon: None, variables: vec![] };
+        let toolbox = Self {
+            state: tempfile::tempdir().unwrap(),
+            plane: plane.clone(),
+            daemon: None,
+            variables: vec![],
+            program: env!("CARGO_BIN_EXE_dtma").into(),
+        };
         let token = toolbox.state.path().join("token");
         fs::write(&token, TOKEN).unwrap();
         let url = plane.url.clone();
@@ -39,8 +45,18 @@ impl Toolbox {
         self
     }
 
+    /// From now on this program, and not the one that was built.
+    pub(crate) fn installed(mut self, program: &Path) -> Self {
+        self.program = program.to_owned();
+        self
+    }
+
     fn program(&self) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_dtma"));
+        self.command_of(&self.program)
+    }
+
+    fn command_of(&self, program: &Path) -> Command {
+        let mut command = Command::new(program);
         command.envs(self.variables.iter().map(|(key, value)| (key, value)));
         command
     }
@@ -54,15 +70,24 @@ impl Toolbox {
     }
 
     pub(crate) fn command(&self, args: &[&str]) -> Output {
-        self.program().args(args).arg("--state").arg(self.folder()).output().unwrap()
+        self.by(&self.program, args)
+    }
+
+    pub(crate) fn by(&self, program: &Path, args: &[&str]) -> Output {
+        self.command_of(program).args(args).arg("--state").arg(self.folder()).output().unwrap()
     }
 
     pub(crate) fn run(&mut self) -> u32 {
+        self.run_with(&[])
+    }
+
+    pub(crate) fn run_with(&mut self, options: &[&str]) -> u32 {
         let log = fs::OpenOptions::new().create(true).append(true).open(self.folder().join("test.log")).unwrap();
         let child = self
             .program()
             .args(["run", "--state"])
             .arg(self.folder())
+            .args(options)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(log)
