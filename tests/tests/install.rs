@@ -207,7 +207,8 @@ async fn by_hand(base: &Base, toolbox: &str) {
         eprintln!("SKIPPED: {} reaches no package mirror: {}", base.name, said(&mirror).trim());
         return;
     }
-    let install = format!("echo {TOKEN} | bash /release/0.1.0/install-dtma.sh --url {} 2>&1", plane.url);
+    fs::write(made.folder.path().join("token"), TOKEN).expect("writable");
+    let install = format!("bash /release/0.1.0/install-dtma.sh --url {} 2>&1 </release/token", plane.url);
     let told = machine.run(&format!("{install} --dry-run"));
     assert!(told.contains("would: install Debian packages: docker.io"), "{told}");
     assert!(machine.run("ls /opt; command -v dockerd || true").trim().is_empty());
@@ -221,7 +222,7 @@ async fn by_hand(base: &Base, toolbox: &str) {
     machine.run(&by_hand.replace(" run ", " run --listen 127.0.0.1:0 "));
     until("a check-in", || plane.seen().checkins > 0).await;
 
-    let look = "pidof dtma; find /opt/dtma /usr/local/bin/dtma /var/lib/dtma ! -name state.json -type f -o -type l \
+    let look = "pidof dtma; find /opt/dtma /usr/local/bin/dtma /var/lib/dtma ! -name 'state.*' -type f -o -type l \
                 | sort | xargs stat -c '%n %i %y'";
     let before = machine.run(look);
     machine.run(&install);
