@@ -8,12 +8,17 @@
 //! | gateway | requests | the check-in (`/wake`) |
 //! | tidying | its interval | nobody |
 //! | status file | changes of statuses and standing | `state.json` |
+//! | watchdog | each loop's heart | the service manager |
+//! | trial of an update | the hearts of check-in and reconciler | the gateway, whose end is the daemon's |
 //!
 //! The gateway and the connections to servers run on a thread of their own, [`Wire`]; everything else on the main one.
 
 mod control;
+mod ending;
+mod manager;
 mod state;
 
+pub(crate) use ending::End;
 pub(crate) use state::State;
 
 use crate::{
@@ -25,6 +30,8 @@ use crate::{
     link::{CheckIn, Client, Report, Waker, client::Device, credentials::Vault},
     packages::{Packages, Registry as PackageRegistry},
     reconcile::{RealWorld, Reconciler, Standing, Statuses, Workshop},
+    update::OnTrial,
+    watch::Watch,
     wire::Wire,
 };
 use anyhow::Context;
@@ -34,22 +41,22 @@ use std::{
     sync::{Arc, Mutex, RwLock},
     time::Duration,
 };
-use tokio::{
-    net::TcpListener,
-    signal::unix::{SignalKind, signal},
-    sync::watch,
-};
+use tokio::{net::TcpListener, sync::watch};
 
 /// For calls that are under way when the daemon is told to end.
 const GRACE: Duration = Duration::from_secs(2);
 
-/// Runs until SIGTERM or SIGINT. Containers stay: the next daemon finds them.
+/// Runs until SIGTERM or SIGINT, or until another version is to take its place. Containers stay: the next daemon finds
+/// them.
 pub(crate) async fn run(
     ledger: Ledger,
     enrolment: Enrolment,
     listen: String,
     options: ServerOptions,
-) -> anyhow::Result<()> {
+    trial: Option<OnTrial>,
+) -> anyhow::Result<End> {
+    let ending = ending::Ending::listen()?;
+    let watched = Watch::default();
     let wire = Wire::start()?;
     let listening = listen.clone();
     let listener = wire.run(async move { TcpListener::bind(listening).await }).await.with_context(|| {
@@ -101,7 +108,8 @@ pub(crate) async fn run(
 
     let held = ledger.desired().load()?;
     let (desired, wanted) = watch::channel(held);
-    let reconciler = Reconciler::new(shop, wanted.clone());
+    let reconciling = watched.heart("reconciler");
+    let reconciler = Reconciler::new(shop, wanted.clone()).with_heart(reconciling.clone());
     let standing = reconciler.standing();
     let guard = Firewall::keep().await;
     let trouble = match guard {
@@ -126,7 +134,9 @@ pub(crate) async fn run(
             }
         }
     };
+    let checking = watched.heart("check-in");
     let checkin = CheckIn {
+        heart: checking.clone(),
         device,
         ledger: ledger.clone(),
         verifier: verifier.clone(),
@@ -149,28 +159,42 @@ pub(crate) async fn run(
     });
 
     tracing::info!(gateway = %gateway_url, toolbox = %enrolment.toolbox_id, "dtma runs");
-    let kept = state::StateFile { ledger, enrolment, gateway: gateway_url, statuses, standing, wanted };
+    let kept = state::StateFile {
+        heart: watched.heart("status file"),
+        ledger,
+        enrolment,
+        gateway: gateway_url,
+        statuses,
+        standing,
+        wanted,
+    };
+    let accepting = watched.heart("gateway");
     let tasks = [
         tokio::spawn(reconciler.run()),
         tokio::spawn(checkin.run()),
         tokio::spawn(kept.keep()),
         tokio::spawn(packages.keep_tidy()),
+        tokio::spawn(manager::feed(watched)),
     ];
-    wire.run(gateway::serve(listener, router, told_to_end()?, GRACE)).await?;
-    tasks.iter().for_each(|task| task.abort());
-    tracing::info!("dtma ends; servers go on running");
-    Ok(())
-}
-
-fn told_to_end() -> anyhow::Result<impl Future<Output = ()>> {
-    let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-    Ok(async move {
-        tokio::select! {
-            // Cancel-safe: signals are only looked at.
-            _ = term.recv() => {}
-            _ = int.recv() => {}
+    manager::tell("READY=1");
+    let rolled_back = async {
+        match trial {
+            Some(trial) => trial.prove(reconciling, checking).await,
+            None => std::future::pending().await,
         }
-    })
+    };
+    let serving = async move {
+        let mut end = End::Told;
+        let told = async { end = ending.wait(accepting, rolled_back).await };
+        gateway::serve(listener, router, told, GRACE).await.map(|()| end)
+    };
+    let end = wire.run(serving).await?;
+    if end == End::Told {
+        manager::tell("STOPPING=1");
+    }
+    tasks.iter().for_each(|task| task.abort());
+    tracing::info!(?end, "dtma ends; servers go on running");
+    Ok(end)
 }
 
 /// One receiver for two.

@@ -10,6 +10,8 @@ pub mod ledger;
 pub mod link;
 pub mod packages;
 pub mod reconcile;
+pub mod update;
+pub mod watch;
 pub mod wire;
 
 use std::fmt::Write;

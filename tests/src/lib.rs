@@ -1,6 +1,8 @@
 #![doc = include_str!("../README.md")]
 
 pub mod agentopia;
+pub mod machine;
+pub mod plane;
 
 use std::path::{Path, PathBuf};
 

@@ -5,10 +5,12 @@ mod enrol;
 mod remove;
 mod run;
 mod status;
+mod update;
 
 use crate::{
     config::{ServerOptions, StateOption},
     ledger::{Enrolment, Ledger},
+    update::Source,
 };
 use anyhow::Context;
 use clap::{Args, Parser, Subcommand};
@@ -32,6 +34,11 @@ enum Action {
     Status(Status),
     /// Look for what is wrong, and say what mends it
     Doctor(Doctor),
+    /// Replace this program by a newer, signed release, which goes back by itself when it does not work
+    Update(Update),
+    /// After the daemon ended: roll back a version that is on trial (for the service manager)
+    #[command(hide = true)]
+    Settle(Settle),
     /// Stop this toolbox's servers; their data stays
     StopServers(StateOption),
     /// Remove this toolbox's servers, networks, data and state from the machine
@@ -64,6 +71,9 @@ struct Run {
     /// Where the control plane is, instead of where it enrolled
     #[arg(long)]
     url: Option<String>,
+    /// How long a new version may take for one reconcile and one check-in before it is rolled back
+    #[arg(long, value_name = "N", default_value_t = 120, value_parser = clap::value_parser!(u64).range(1..))]
+    trial_seconds: u64,
     #[command(flatten)]
     servers: ServerOptions,
     #[command(flatten)]
@@ -89,11 +99,32 @@ struct Doctor {
 }
 
 #[derive(Args, Debug)]
+struct Update {
+    /// A folder or an https address with SHA256SUMS, SHA256SUMS.sig and the programs
+    #[arg(long, value_name = "DIR|URL")]
+    from: Source,
+    /// Also a version that was rolled back before
+    #[arg(long)]
+    again: bool,
+    #[command(flatten)]
+    state: StateOption,
+}
+
+#[derive(Args, Debug)]
+struct Settle {
+    /// How the daemon ended, as systemd says it; on `success` nothing is done
+    #[arg(long, env = "SERVICE_RESULT", default_value = "success")]
+    result: String,
+    #[command(flatten)]
+    state: StateOption,
+}
+
+#[derive(Args, Debug)]
 struct Uninstall {
     /// Do not ask
     #[arg(long)]
     yes: bool,
-    /// Keep what the servers stored
+    /// Keep what the servers stored, and this toolbox's state and identity
     #[arg(long)]
     keep_data: bool,
     #[command(flatten)]
@@ -107,6 +138,8 @@ impl Command {
             Action::Run(run) => run.run().await,
             Action::Status(status) => status.run(),
             Action::Doctor(doctor) => doctor.run().await,
+            Action::Update(update) => update.run().await,
+            Action::Settle(settle) => settle.run(),
             Action::StopServers(state) => remove::stop_servers(&state).await,
             Action::Uninstall(uninstall) => uninstall.run().await,
         }

@@ -31,6 +31,10 @@ impl Uninstall {
                 engine.remove_volume(&volume).await?;
             }
         }
+        if self.keep_data {
+            println!("removed; its data and {} stay: dtma run brings the servers back", ledger.folder().display());
+            return Ok(());
+        }
         for image in engine.package_images().await? {
             // Shared with other toolboxes of this machine: one that is in use is refused and stays.
             if let Err(error) = engine.remove_image(&image.name).await {
@@ -70,7 +74,7 @@ fn not_running(ledger: &Ledger) -> anyhow::Result<()> {
 
 fn agreed(keep_data: bool) -> anyhow::Result<bool> {
     let what = if keep_data {
-        "this toolbox's servers and identity"
+        "this toolbox's servers, but not their data and not its identity,"
     } else {
         "this toolbox's servers, their data and its identity"
     };

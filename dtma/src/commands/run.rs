@@ -1,7 +1,12 @@
 use super::{Run, enrolled};
-use crate::daemon;
+use crate::{daemon, update};
 use anyhow::{Context, bail};
-use std::{fs, os::unix::fs::OpenOptionsExt};
+use std::{
+    fs,
+    os::unix::{fs::OpenOptionsExt, process::CommandExt},
+    path::Path,
+    time::Duration,
+};
 use tracing_subscriber::EnvFilter;
 
 impl Run {
@@ -26,6 +31,19 @@ impl Run {
         rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable)
             .context("core dumps could not be turned off")?;
         let listen = self.listen.unwrap_or_else(|| enrolment.listen.clone());
-        daemon::run(ledger, enrolment, listen, self.servers).await
+        let trial = match update::begin(&ledger, Duration::from_secs(self.trial_seconds))? {
+            update::Start::Run(trial) => trial,
+            update::Start::Instead(program) => return become_program(&program),
+        };
+        match daemon::run(ledger, enrolment, listen, self.servers, trial).await? {
+            daemon::End::Told => Ok(()),
+            daemon::End::Replaced => become_program(&update::successor()?),
+        }
     }
+}
+
+/// The same process with the same arguments; whatever it held open, the lock too, is let go. Returns only when it fails.
+fn become_program(program: &Path) -> anyhow::Result<()> {
+    let error = std::process::Command::new(program).args(std::env::args_os().skip(1)).exec();
+    Err(error).with_context(|| format!("{} could not be started", program.display()))
 }

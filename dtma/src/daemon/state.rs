@@ -4,11 +4,15 @@ use super::either;
 use crate::{
     ledger::{Enrolment, Ledger, write_atomically},
     reconcile::{Standing, Statuses},
+    watch::Heart,
 };
 use protocol::{ids::ToolboxId, server::ServerStatus, toolbox::DesiredState};
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, time::Duration};
 use tokio::sync::watch;
+
+/// How often the loop turns without any change.
+const TURN: Duration = Duration::from_secs(30);
 
 /// For `dtma status` and for the program that started the daemon.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -32,6 +36,7 @@ pub(crate) struct StateServer {
 }
 
 pub(super) struct StateFile {
+    pub(super) heart: Heart,
     pub(super) ledger: Ledger,
     pub(super) enrolment: Enrolment,
     pub(super) gateway: String,
@@ -50,8 +55,13 @@ impl StateFile {
             if let Err(error) = written {
                 tracing::warn!(%error, "state.json could not be written");
             }
-            if changed.changed().await.is_err() {
-                return;
+            loop {
+                self.heart.beat(TURN * 2);
+                match tokio::time::timeout(TURN, changed.changed()).await {
+                    Ok(Ok(())) => break,
+                    Ok(Err(_)) => return,
+                    Err(_) => {}
+                }
             }
             tokio::time::sleep(Duration::from_millis(100)).await;
         }

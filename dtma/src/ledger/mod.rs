@@ -11,6 +11,7 @@ pub use identity::{Enrolment, Identity};
 pub use pins::{Pin, Pins};
 pub use series::{AllSeries, Series};
 
+use crate::update::Updates;
 use protocol::toolbox::{DesiredState, Revocations};
 use std::{
     fs,
@@ -68,6 +69,10 @@ impl Ledger {
 
     pub fn series(&self) -> Document<AllSeries> {
         Document::new(&self.folder, "series")
+    }
+
+    pub fn updates(&self) -> Document<Updates> {
+        Document::new(&self.folder, "updates")
     }
 
     pub fn identity(&self) -> Result<Identity, Error> {

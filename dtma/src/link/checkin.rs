@@ -6,7 +6,10 @@ use super::{
     client::Device,
     credentials::Keys,
 };
-use crate::ledger::{Enrolment, Ledger};
+use crate::{
+    ledger::{Enrolment, Ledger},
+    watch::Heart,
+};
 use capability::Verifier;
 use domain::desired::{Accepted, accept};
 use protocol::{
@@ -29,6 +32,8 @@ use tokio::{
 const APART: Duration = Duration::from_millis(250);
 /// What belongs together is often reported in several changes.
 const GATHER: Duration = Duration::from_millis(10);
+/// A request and whatever is done with its answer take no longer, unless something hangs.
+const TURN: Duration = Duration::from_secs(120);
 const INTERVALS: std::ops::RangeInclusive<u32> = 1..=3600;
 /// A clock that is off by more is reported.
 const SKEW: i64 = 30;
@@ -66,6 +71,7 @@ impl Waker {
 }
 
 pub struct CheckIn {
+    pub heart: Heart,
     pub device: Device,
     pub ledger: Ledger,
     pub verifier: Verifier,
@@ -92,10 +98,12 @@ impl CheckIn {
         loop {
             self.changed.mark_unchanged();
             sequence += 1;
+            self.heart.beat(TURN);
             let begun = Instant::now();
             let (request, tools) = self.request(sequence, &told);
             let wait = match self.device.post("/api/toolboxes/checkin", self.now(), &request).await {
                 Ok(reply) => {
+                    self.heart.succeeded();
                     backoff.reset();
                     told = tools;
                     interval = self.hear(reply, &mut skew_told, interval);
@@ -107,6 +115,7 @@ impl CheckIn {
                 }
             };
             let until = begun + wait;
+            self.heart.beat(wait + TURN);
             tokio::select! {
                 // Cancel-safe: a change stays marked.
                 changed = self.changed.changed() => {

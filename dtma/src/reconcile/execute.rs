@@ -6,6 +6,7 @@ use super::{
     plan::{Task, plan, runs_here, spec_digest},
     task::{Holding, Life},
 };
+use crate::watch::Heart;
 use futures::StreamExt;
 use protocol::{
     ids::ServerId,
@@ -27,6 +28,8 @@ use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 const ROUND: Duration = Duration::from_secs(60);
 /// While Docker does not answer.
 const RETRY: Duration = Duration::from_secs(5);
+/// A look at Docker takes no longer, unless something hangs.
+const LOOK: Duration = Duration::from_secs(120);
 const STOP_GRACE: u32 = 3;
 
 /// How the machine stands, for the check-in.
@@ -54,12 +57,19 @@ pub struct Reconciler {
     wake: Arc<Notify>,
     /// What a killed daemon was installing is gone.
     cleaned: bool,
+    heart: Heart,
 }
 
 impl Reconciler {
     pub fn new(shop: Arc<Workshop>, desired: watch::Receiver<Option<DesiredState>>) -> Self {
         let standing = watch::channel(Standing::default()).0;
-        Self { shop, desired, standing, tasks: Arc::default(), wake: Arc::default(), cleaned: false }
+        let (tasks, wake, heart) = (Arc::default(), Arc::default(), Heart::default());
+        Self { shop, desired, standing, tasks, wake, cleaned: false, heart }
+    }
+
+    /// The heart that its loop beats.
+    pub fn with_heart(self, heart: Heart) -> Self {
+        Self { heart, ..self }
     }
 
     pub fn standing(&self) -> watch::Receiver<Standing> {
@@ -73,7 +83,11 @@ impl Reconciler {
         let mut work: JoinSet<ServerId> = JoinSet::new();
         let mut busy: HashSet<ServerId> = HashSet::new();
         loop {
+            self.heart.beat(ROUND + LOOK);
             let reached = self.round(&mut work, &mut busy).await;
+            if reached {
+                self.heart.succeeded();
+            }
             tokio::select! {
                 // Cancel-safe: a change stays marked until it is seen.
                 _ = self.desired.changed() => {}

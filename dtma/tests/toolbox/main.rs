@@ -8,3 +8,4 @@ mod deploy;
 mod failure;
 mod support;
 mod survive;
+mod update;

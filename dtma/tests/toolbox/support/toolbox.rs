@@ -1,7 +1,7 @@
 use super::{Plane, plane::TOKEN};
 use std::{
     fs,
-    path::Path,
+    path::{Path, PathBuf},
     process::{Child, Command, Output, Stdio},
     time::Duration,
 };
@@ -12,6 +12,7 @@ pub(crate) struct Toolbox {
     plane: Plane,
     daemon: Option<Child>,
     variables: Vec<(String, String)>,
+    program: PathBuf,
 }
 
 impl Toolbox {
@@ -20,7 +21,8 @@ impl Toolbox {
     }
 
     pub(crate) fn enrolled_in(plane: &Plane, state: tempfile::TempDir) -> Self {
-        let toolbox = Self { state, plane: plane.clone(), daemon: None, variables: vec![] };
+        let program = env!("CARGO_BIN_EXE_dtma").into();
+        let toolbox = Self { state, plane: plane.clone(), daemon: None, variables: vec![], program };
         let token = toolbox.state.path().join("token");
         fs::write(&token, TOKEN).unwrap();
         let url = plane.url.clone();
@@ -42,8 +44,18 @@ impl Toolbox {
         self
     }
 
+    /// From now on this program, and not the one that was built.
+    pub(crate) fn installed(mut self, program: &Path) -> Self {
+        self.program = program.to_owned();
+        self
+    }
+
     fn program(&self) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_dtma"));
+        self.command_of(&self.program)
+    }
+
+    fn command_of(&self, program: &Path) -> Command {
+        let mut command = Command::new(program);
         command.envs(self.variables.iter().map(|(key, value)| (key, value)));
         command
     }
@@ -57,20 +69,24 @@ impl Toolbox {
     }
 
     pub(crate) fn command(&self, args: &[&str]) -> Output {
-        self.program().args(args).arg("--state").arg(self.folder()).output().unwrap()
+        self.by(&self.program, args)
+    }
+
+    pub(crate) fn by(&self, program: &Path, args: &[&str]) -> Output {
+        self.command_of(program).args(args).arg("--state").arg(self.folder()).output().unwrap()
     }
 
     pub(crate) fn run(&mut self) -> u32 {
-        self.start(&[])
+        self.run_with(&[])
     }
 
     /// At the address that it had, for a control plane that does not hear of another.
     pub(crate) fn run_at(&mut self, gateway: &str) -> u32 {
         let address = gateway.trim_start_matches("http://").trim_end_matches("/mcp");
-        self.start(&["--listen", address])
+        self.run_with(&["--listen", address])
     }
 
-    fn start(&mut self, options: &[&str]) -> u32 {
+    pub(crate) fn run_with(&mut self, options: &[&str]) -> u32 {
         let log = fs::OpenOptions::new().create(true).append(true).open(self.folder().join("test.log")).unwrap();
         let child = self
             .program()
