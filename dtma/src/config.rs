@@ -5,6 +5,7 @@
 //! | `DTMA_STATE` | the state folder; default `/var/lib/dtma` for root, `~/.local/share/dtma` else |
 //! | `DTMA_EXTRA_CA` | certificates to trust beside the usual ones, a PEM file; default the machine's own bundle |
 //! | `DTMA_SERVER_MEMORY_MB`, `DTMA_SERVER_CPUS`, `DTMA_SERVER_PIDS` | limits of each server: 512, 1, 256 |
+//! | `DTMA_ALLOW_UNGUARDED` | `true`: start servers that may reach hosts although their firewall rules cannot be set |
 //! | `DTMA_LOG` | what is logged, e.g. `info` or `dtma=debug` |
 //! | `DOCKER_HOST` | the Docker engine, as for `docker` |
 
@@ -49,6 +50,10 @@ pub struct ServerOptions {
     /// Processes and threads of each server
     #[arg(long, value_name = "N", env = "DTMA_SERVER_PIDS", default_value_t = 256, value_parser = clap::value_parser!(i64).range(8..))]
     server_pids: i64,
+    /// Start servers that may reach hosts although the firewall rules cannot be set that keep them to those (not as root, or
+    /// no iptables). They must then honour the proxy variables, and they reach what listens on this machine
+    #[arg(long, env = "DTMA_ALLOW_UNGUARDED")]
+    pub(crate) allow_unguarded: bool,
 }
 
 impl ServerOptions {

@@ -1,7 +1,10 @@
 //! How a server's container is made: everything off that a server over standard input and output does not need.
 
 use bollard::models::{ContainerCreateBody, HostConfig, HostConfigLogConfig, Mount, MountType};
-use std::collections::{BTreeMap, HashMap};
+use std::{
+    collections::{BTreeMap, HashMap},
+    net::Ipv4Addr,
+};
 
 const USER: &str = "65532:65532";
 /// Where a server's own volume is: the one place that outlives its container.
@@ -9,12 +12,8 @@ pub const DATA: &str = "/data";
 /// Where the machine's certificates are, for a server that may reach hosts.
 pub const CA: &str = "/run/agentopia-ca.crt";
 
-/// Docker's resolver would ask the machine's name servers for a container without a way out, and so be one. It asks this
-/// one instead, which is the container itself; the proxy resolves names.
-const NO_DNS: &str = "127.0.0.1";
-
 /// Counts up when this file changes what a container is: running ones are then replaced.
-pub const RECIPE: u32 = 1;
+pub const RECIPE: u32 = 2;
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Limits {
@@ -33,8 +32,11 @@ impl Default for Limits {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Network {
     None,
-    /// An internal network of its own.
-    Named(String),
+    /// An internal network of its own, and who answers for names on it.
+    Named {
+        name: String,
+        dns: Ipv4Addr,
+    },
 }
 
 /// A server's container to be. It has no `Debug`: the environment may hold secrets.
@@ -71,12 +73,12 @@ impl Launch {
                 ..Default::default()
             });
         }
-        let network = match self.network {
-            Network::None => "none".to_owned(),
-            Network::Named(name) => name,
+        let (network, dns) = match self.network {
+            Network::None => ("none".to_owned(), None),
+            Network::Named { name, dns } => (name, Some(vec![dns.to_string()])),
         };
         let host = HostConfig {
-            dns: (network != "none").then(|| vec![NO_DNS.to_owned()]),
+            dns,
             network_mode: Some(network),
             cap_drop: Some(vec!["ALL".into()]),
             security_opt: Some(vec!["no-new-privileges".into()]),
@@ -154,9 +156,11 @@ mod tests {
 
     #[test]
     fn a_network_and_certificates_come_only_when_asked_for() {
-        let host = launch(Network::Named("net".into()), Some("/etc/ca")).host_config.unwrap();
+        let host = launch(Network::Named { name: "net".into(), dns: [198, 18, 0, 1].into() }, Some("/etc/ca"))
+            .host_config
+            .unwrap();
         assert_eq!(host.network_mode.unwrap(), "net");
-        assert_eq!(host.dns.unwrap(), ["127.0.0.1"]);
+        assert_eq!(host.dns.unwrap(), ["198.18.0.1"]);
         let mounts = host.mounts.unwrap();
         assert_eq!(mounts.len(), 2);
         assert_eq!(mounts[1].read_only, Some(true));

@@ -9,6 +9,7 @@ mod install;
 pub mod labels;
 mod launch;
 mod network;
+mod subnet;
 mod volume;
 
 pub use attach::{Attached, Output};
@@ -17,6 +18,8 @@ pub use error::Error;
 pub use image::Image;
 pub use install::{Committed, InstallNetwork, Ran};
 pub use launch::{CA, DATA, Launch, Limits, Network, RECIPE};
+pub use network::Bridge;
+pub use subnet::Subnet;
 
 use std::{future::Future, sync::Arc, time::Duration};
 use tokio::sync::OnceCell;

@@ -1,6 +1,6 @@
 //! What a server in its container can and cannot do.
 
-use crate::support::{Plane, Toolbox, docker, scripted};
+use crate::support::{Plane, Toolbox, docker, scripted, sh};
 use protocol::server::ServerState;
 use serde_json::{Value, json};
 use tokio::{io::AsyncWriteExt, net::TcpListener};
@@ -57,29 +57,25 @@ async fn a_server_with_hosts_reaches_those_and_nothing_else() {
     toolbox.run();
     plane.until_checked_in(0).await;
     let mut spec = scripted("guest", "good");
-    spec.hosts = vec![format!("{PUBLIC}:443"), format!("localhost:{port}")];
+    spec.hosts = vec![format!("{PUBLIC}:443")];
     plane.want(std::slice::from_ref(&spec)).await;
     plane.until_running(&spec).await;
     let client = plane.client(std::slice::from_ref(&spec));
 
-    // The control: what it is granted it reaches, certificates and all.
+    // The control: what it is granted it reaches, certificates and all, and it knows of no proxy.
     let answer = call(&client, "guest__fetch", json!({"url": format!("https://{PUBLIC}/")})).await;
     assert!(answer.starts_with("status "), "{answer}");
-    // Not another host; not the machine itself by a name that was granted.
+    assert_eq!(call(&client, "guest__env", json!({"name": "HTTPS_PROXY"})).await, "unset");
+    // Not another host, not another port.
     let answer = call(&client, "guest__fetch", json!({"url": "https://pypi.org/"})).await;
-    assert!(!answer.starts_with("status "), "{answer}");
-    let proxy = call(&client, "guest__env", json!({"name": "HTTPS_PROXY"})).await;
-    let gateway = proxy.trim_start_matches("http://").trim_end_matches(":3129").to_owned();
-    let through =
-        |host: String| json!({"host": gateway, "port": 3129, "first": format!("CONNECT {host} HTTP/1.1\r\n\r\n")});
-    let answer = call(&client, "guest__connect", through(format!("localhost:{port}"))).await;
-    assert!(answer.contains("403") && answer.contains("no public address"), "{answer}");
-    let answer = call(&client, "guest__connect", through("169.254.169.254:80".into())).await;
-    assert!(answer.contains("403"), "{answer}");
-    // Around the proxy there is no way: no name is resolved, no address is reached, and of the machine only the proxy.
-    assert_ne!(call(&client, "guest__resolve", json!({"host": PUBLIC})).await.chars().next(), Some('2'));
+    assert!(answer.starts_with("ENOTFOUND"), "{answer}");
+    let answer = call(&client, "guest__connect", json!({"host": PUBLIC, "port": 80, "first": "x"})).await;
+    assert_eq!(answer, "ECONNRESET");
+    // Without a name there is no way, and of the machine there is only the gate.
     let direct = call(&client, "guest__connect", json!({"host": "1.1.1.1", "port": 443})).await;
     assert!(["ENETUNREACH", "EHOSTUNREACH", "timeout"].contains(&direct.as_str()), "{direct}");
+    let network = dtma::docker::labels::name(plane.toolbox, spec.id);
+    let gateway = sh("docker", &["network", "inspect", "-f", "{{(index .IPAM.Config 0).Gateway}}", &network]);
     let machine = call(&client, "guest__connect", json!({"host": gateway, "port": port, "first": "x"})).await;
     assert_eq!(machine, "timeout");
 
@@ -94,6 +90,36 @@ async fn a_server_with_hosts_reaches_those_and_nothing_else() {
         })
         .await;
     let client = plane.client(std::slice::from_ref(&spec));
+    let answer = call(&client, "guest__fetch", json!({"url": format!("https://{PUBLIC}/")})).await;
+    assert!(answer.starts_with("status "), "{answer}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn where_no_rules_can_be_set_a_server_with_hosts_starts_only_when_that_is_allowed() {
+    if !docker() {
+        return;
+    }
+    let plane = Plane::start().await;
+    let mut toolbox = Toolbox::enrolled(&plane).under(&["setpriv", "--bounding-set", "-net_admin,-net_raw"]);
+    toolbox.run();
+    plane.until_checked_in(0).await;
+    let mut spec = scripted("guest", "good");
+    spec.hosts = vec![format!("{PUBLIC}:443")];
+    let inside = scripted("inside", "good");
+    plane.want(&[spec.clone(), inside.clone()]).await;
+    let detail = plane.until_state(&spec, ServerState::Failed, 30).await.detail.unwrap();
+    assert!(detail.contains("are not started") && detail.contains("install iptables"), "{detail}");
+    assert!(detail.contains("--allow-unguarded"), "{detail}");
+    // The control: one without hosts needs no rules.
+    plane.until_running(&inside).await;
+
+    // Allowed, it runs, and reaches its host through the proxy that it is told of.
+    toolbox.kill();
+    let mut toolbox = toolbox.with("DTMA_ALLOW_UNGUARDED", "true");
+    toolbox.run();
+    plane.until_running(&spec).await;
+    let client = plane.client(std::slice::from_ref(&spec));
+    assert!(call(&client, "guest__env", json!({"name": "HTTPS_PROXY"})).await.ends_with(":3129"));
     let answer = call(&client, "guest__fetch", json!({"url": format!("https://{PUBLIC}/")})).await;
     assert!(answer.starts_with("status "), "{answer}");
 }

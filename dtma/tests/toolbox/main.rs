@@ -5,5 +5,6 @@
 mod confine;
 mod deploy;
 mod failure;
+mod reach;
 mod support;
 mod survive;

@@ -26,8 +26,8 @@ impl Attempt {
     pub(super) async fn adopt(&mut self, container: String) -> Result<(String, Vec<Secret>), Stopped> {
         let shop = &self.shop;
         if let Some(egress) = egress::Rules::of(&self.spec.hosts).map_err(|e| e.to_string())? {
-            let gateway = shop.engine.network(&self.name(), labels::of_server(shop.toolbox, self.spec.id)).await?;
-            shop.egress.serve(self.spec.id, gateway, egress).await.map_err(|e| e.to_string())?;
+            let bridge = shop.engine.network(&self.name(), labels::of_server(shop.toolbox, self.spec.id)).await?;
+            shop.egress.serve(self.spec.id, &bridge, egress).await.map_err(|e| with_source(&e))?;
         }
         let seen = shop.engine.inspect(&container).await?;
         let pinned = seen.labels.get(labels::PINNED).cloned();
@@ -47,14 +47,16 @@ impl Attempt {
         let name = self.name();
         let of_server = labels::of_server(shop.toolbox, self.spec.id);
 
+        // What an attempt before this one, or a daemon before this one, left under the name.
+        shop.engine.remove(&name).await?;
         let mut env: BTreeMap<String, String> = [("HOME".to_owned(), docker::DATA.to_owned())].into();
         let network = match egress::Rules::of(&self.spec.hosts).map_err(|e| e.to_string())? {
             None => Network::None,
             Some(rules) => {
-                let gateway = shop.engine.network(&name, of_server.clone()).await?;
-                let proxy = shop.egress.serve(self.spec.id, gateway, rules).await.map_err(|e| e.to_string())?;
-                env.extend(egress::variables(proxy, shop.ca.is_some()));
-                Network::Named(name.clone())
+                let bridge = shop.engine.network(&name, of_server.clone()).await?;
+                let opened = shop.egress.serve(self.spec.id, &bridge, rules).await.map_err(|e| with_source(&e))?;
+                env.extend(egress::variables(opened, shop.ca.is_some()));
+                Network::Named { name: name.clone(), dns: opened.dns }
             }
         };
         let secrets = self.secrets().await?;
@@ -68,8 +70,6 @@ impl Attempt {
         of_container.insert(labels::PINNED.into(), ready.pinned);
         let runner = if matches!(self.spec.source, Source::Uvx { .. }) { PYTHON } else { NODE };
         shop.engine.volume(shop.toolbox, &name, of_server, runner).await?;
-        // What an attempt before this one, or a daemon before this one, left under the name.
-        shop.engine.remove(&name).await?;
         let launch = Launch {
             name: name.clone(),
             image: ready.image,

@@ -12,12 +12,19 @@ pub(crate) struct Toolbox {
     plane: Plane,
     daemon: Option<Child>,
     variables: Vec<(String, String)>,
+    /// A program that starts it, and its arguments.
+    under: Vec<&'static str>,
 }
 
 impl Toolbox {
     pub(crate) fn enrolled(plane: &Plane) -> Self {
-        let toolbox =
-            Self { state: tempfile::tempdir().unwrap(), plane: plane.clone(), daemon: None, variables: vec![] };
+        let toolbox = Self {
+            state: tempfile::tempdir().unwrap(),
+            plane: plane.clone(),
+            daemon: None,
+            variables: vec![],
+            under: vec![],
+        };
         let token = toolbox.state.path().join("token");
         fs::write(&token, TOKEN).unwrap();
         let url = plane.url.clone();
@@ -39,8 +46,15 @@ impl Toolbox {
         self
     }
 
+    pub(crate) fn under(mut self, program: &[&'static str]) -> Self {
+        self.under = program.to_vec();
+        self
+    }
+
     fn program(&self) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_dtma"));
+        let mut words = self.under.iter().copied().chain([env!("CARGO_BIN_EXE_dtma")]);
+        let mut command = Command::new(words.next().unwrap());
+        command.args(words);
         command.envs(self.variables.iter().map(|(key, value)| (key, value)));
         command
     }
