@@ -7,7 +7,7 @@ mod run;
 mod status;
 
 use crate::{
-    config::{ServerOptions, StateOption},
+    config::{RuntimeOption, ServerOptions, StateOption},
     ledger::{Enrolment, Ledger},
 };
 use anyhow::Context;
@@ -84,6 +84,8 @@ struct Doctor {
     /// As JSON
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    runtime: RuntimeOption,
     #[command(flatten)]
     state: StateOption,
 }

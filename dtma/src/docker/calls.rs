@@ -1,6 +1,6 @@
 //! Containers: see, make, start, stop, remove.
 
-use super::{Engine, Error, Launch, QUICK, SLOW, deadline, labels};
+use super::{Engine, Error, Launch, Limits, QUICK, SLOW, deadline, labels, room::Room};
 use bollard::{
     models::ContainerSummaryStateEnum,
     query_parameters::{
@@ -53,6 +53,8 @@ pub struct Inspected {
 pub struct About {
     pub version: String,
     pub runc: Option<String>,
+    /// What containers can be run with, by name.
+    pub runtimes: Vec<String>,
 }
 
 impl Engine {
@@ -60,38 +62,58 @@ impl Engine {
         let version = deadline("version", QUICK, self.client().await?.version()).await?;
         let mut parts = version.components.unwrap_or_default().into_iter();
         let runc = parts.find(|part| part.name == "runc").map(|part| part.version);
-        Ok(About { version: version.version.unwrap_or_default(), runc })
+        let info = deadline("info", QUICK, self.client().await?.info()).await?;
+        let runtimes = info.runtimes.unwrap_or_default().into_keys().collect();
+        Ok(About { version: version.version.unwrap_or_default(), runc, runtimes })
     }
 
-    /// All containers that carry this toolbox's label, running or not.
+    /// This toolbox's containers, running or not.
     pub async fn containers(&self, toolbox: ToolboxId) -> Result<Vec<Container>, Error> {
         let found = self.labelled(format!("{}={toolbox}", labels::TOOLBOX)).await?;
-        Ok(found.into_iter().map(|(id, state, created, labels)| seen(id, state, created, &labels)).collect())
+        Ok(found.into_iter().map(|found| seen(toolbox, found)).collect())
     }
 
     /// Throw-away containers of this toolbox; after a start, those that a killed daemon left behind.
     pub async fn leftovers(&self, toolbox: ToolboxId) -> Result<Vec<String>, Error> {
         let found = self.labelled(format!("{}={toolbox}", labels::INSTALL)).await?;
-        Ok(found.into_iter().map(|(id, ..)| id).collect())
+        Ok(found.into_iter().filter(|found| found.name.starts_with(labels::THROWAWAY)).map(|found| found.id).collect())
     }
 
-    async fn labelled(
-        &self,
-        label: String,
-    ) -> Result<Vec<(String, Option<ContainerSummaryStateEnum>, i64, HashMap<String, String>)>, Error> {
+    async fn labelled(&self, label: String) -> Result<Vec<Found>, Error> {
         let filters = HashMap::from([("label", vec![label])]);
         let options = ListContainersOptionsBuilder::new().all(true).filters(&filters).build();
-        let found = deadline("list", QUICK, self.client().await?.list_containers(Some(options))).await?;
+        let all = deadline("list", QUICK, self.client().await?.list_containers(Some(options))).await?;
         let known = |c: bollard::models::ContainerSummary| {
-            Some((c.id?, c.state, c.created.unwrap_or_default(), c.labels.unwrap_or_default()))
+            let name = c.names.and_then(|names| names.into_iter().next()).unwrap_or_default();
+            Some(Found {
+                id: c.id?,
+                name: name.trim_start_matches('/').to_owned(),
+                running: matches!(c.state, Some(ContainerSummaryStateEnum::RUNNING)),
+                created: c.created.unwrap_or_default(),
+                labels: c.labels.unwrap_or_default(),
+            })
         };
-        Ok(found.into_iter().filter_map(known).collect())
+        Ok(all.into_iter().filter_map(known).collect())
     }
 
+    /// Refused when the machine has no room for it, counting the servers of all its toolboxes.
     pub async fn create(&self, launch: Launch) -> Result<String, Error> {
+        let _alone = self.room.lock().await;
+        self.has_room(launch.limits).await?;
         let options = CreateContainerOptionsBuilder::new().name(&launch.name).build();
         let call = self.client().await?.create_container(Some(options), launch.body());
         Ok(deadline("create", SLOW, call).await?.id)
+    }
+
+    async fn has_room(&self, limits: Limits) -> Result<(), Error> {
+        let info = deadline("info", QUICK, self.client().await?.info()).await?;
+        // An engine that does not say how much there is cannot be held to it.
+        let Some(memory) = info.mem_total.filter(|memory| *memory > 0) else { return Ok(()) };
+        let promised = self.labelled(labels::MEMORY.into()).await?;
+        let ours = promised.iter().filter(|found| found.name.starts_with(labels::STEM));
+        let promised = ours.filter_map(|found| found.labels.get(labels::MEMORY)?.parse::<i64>().ok());
+        let promised = promised.map(|memory| memory.max(0)).fold(0, i64::saturating_add);
+        Room { memory, promised, overcommit: limits.overcommit }.check(limits.memory_bytes).map_err(Error::Full)
     }
 
     pub async fn start(&self, id: &str) -> Result<(), Error> {
@@ -146,18 +168,26 @@ impl Engine {
     }
 }
 
-fn seen(
+/// A container as the engine lists it.
+struct Found {
     id: String,
-    state: Option<ContainerSummaryStateEnum>,
+    name: String,
+    running: bool,
     created: i64,
-    labels: &HashMap<String, String>,
-) -> Container {
+    labels: HashMap<String, String>,
+}
+
+/// An image can carry any label, also ours, and gives it to every container that anybody makes of it. So a container is a
+/// server's only when it has the one name for it too.
+fn seen(toolbox: ToolboxId, found: Found) -> Container {
+    let Found { id, name, running, created, labels } = found;
+    let server = labels.get(labels::SERVER).and_then(|id| id.parse().ok());
     Container {
         id,
-        server: labels.get(labels::SERVER).and_then(|id| id.parse().ok()),
+        server: server.filter(|server| labels::name(toolbox, *server) == name),
         spec_digest: labels.get(labels::SPEC).cloned().unwrap_or_default(),
         revision: labels.get(labels::REVISION).and_then(|r| r.parse().ok()).unwrap_or_default(),
-        running: matches!(state, Some(ContainerSummaryStateEnum::RUNNING)),
+        running,
         created,
     }
 }
@@ -168,5 +198,26 @@ pub(super) fn gone_is_fine(done: Result<(), Error>) -> Result<(), Error> {
         // Somebody else is removing it.
         Err(Error::Conflict(why)) if why.contains("already in progress") => Ok(()),
         other => other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_forged_label_makes_no_server() {
+        let (toolbox, server) = (ToolboxId::new(), ServerId::new());
+        let found = |name: &str| Found {
+            id: "i".into(),
+            name: name.into(),
+            running: true,
+            created: 0,
+            labels: labels::of_server(toolbox, server),
+        };
+        assert_eq!(seen(toolbox, found(&labels::name(toolbox, server))).server, Some(server));
+        for other in ["cool_turing", "", &labels::name(toolbox, ServerId::new())] {
+            assert_eq!(seen(toolbox, found(other)).server, None, "{other}");
+        }
     }
 }

@@ -15,6 +15,8 @@ pub enum Error {
     Conflict(String),
     #[error("Docker refuses: {0}")]
     Refused(String),
+    #[error("this machine is full: {0}")]
+    Full(String),
 }
 
 impl Error {

@@ -13,16 +13,25 @@ pub struct Image {
     /// As a registry knows it, when it came from one.
     pub digest: Option<String>,
     pub labels: HashMap<String, String>,
+    /// Folders that it declares to be volumes.
+    pub volumes: Vec<String>,
+    /// Where its command line starts; empty when it does not say.
+    pub workdir: String,
 }
 
 impl Engine {
     pub async fn image(&self, name: &str) -> Result<Option<Image>, Error> {
         match deadline("image", QUICK, self.client().await?.inspect_image(name)).await {
-            Ok(image) => Ok(Some(Image {
-                id: image.id.unwrap_or_default(),
-                digest: image.repo_digests.and_then(|all| all.into_iter().next()),
-                labels: image.config.and_then(|config| config.labels).unwrap_or_default(),
-            })),
+            Ok(image) => {
+                let config = image.config.unwrap_or_default();
+                Ok(Some(Image {
+                    id: image.id.unwrap_or_default(),
+                    digest: image.repo_digests.and_then(|all| all.into_iter().next()),
+                    labels: config.labels.unwrap_or_default(),
+                    volumes: config.volumes.unwrap_or_default(),
+                    workdir: config.working_dir.unwrap_or_default(),
+                }))
+            }
             Err(Error::NotFound(_)) => Ok(None),
             Err(error) => Err(error),
         }

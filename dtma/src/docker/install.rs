@@ -1,11 +1,11 @@
 //! Throw-away containers in which packages are installed, and images made of them.
 
-use super::{Engine, Error, QUICK, SLOW, deadline, labels};
+use super::{Engine, Error, QUICK, SLOW, deadline, labels, seccomp};
 use bollard::{
     container::LogOutput,
     exec::{StartExecOptions, StartExecResults},
     models::{ContainerConfig, ContainerCreateBody, ExecConfig, HostConfig, HostConfigLogConfig, Mount, MountType},
-    query_parameters::{CommitContainerOptionsBuilder, CreateContainerOptions},
+    query_parameters::{CommitContainerOptionsBuilder, CreateContainerOptionsBuilder},
 };
 use futures::StreamExt;
 use protocol::ids::ToolboxId;
@@ -67,7 +67,7 @@ impl Engine {
             mounts: Some(mounts.iter().map(mount).collect()),
             tmpfs: Some([("/tmp".to_owned(), scratch)].into()),
             cap_drop: Some(vec!["ALL".into()]),
-            security_opt: Some(vec!["no-new-privileges".into()]),
+            security_opt: Some(vec!["no-new-privileges".into(), seccomp::option()]),
             memory: Some(2 << 30),
             memory_swap: Some(2 << 30),
             pids_limit: Some(512),
@@ -84,7 +84,8 @@ impl Engine {
             host_config: Some(host),
             ..Default::default()
         };
-        let call = self.client().await?.create_container(None::<CreateContainerOptions>, body);
+        let options = CreateContainerOptionsBuilder::new().name(&labels::throwaway()).build();
+        let call = self.client().await?.create_container(Some(options), body);
         let id = deadline("create", SLOW, call).await?.id;
         if let Err(error) = self.start(&id).await {
             self.remove(&id).await?;

@@ -15,6 +15,9 @@ pub const PINNED: &str = "agentopia.pinned";
 /// labels to the image that is made of it, and from there to every container.
 pub const INSTALL: &str = "agentopia.install";
 
+/// On a server's container: the memory that it may use, in bytes.
+pub const MEMORY: &str = "agentopia.memory";
+
 /// On an image with a package: what it holds and how it is started, as JSON.
 pub const PACKAGE: &str = "agentopia.package";
 
@@ -28,9 +31,19 @@ pub fn of_server(toolbox: ToolboxId, server: ServerId) -> HashMap<String, String
     labels
 }
 
+/// How every name of ours begins.
+pub(super) const STEM: &str = "agentopia-";
+
 /// The one name that a server's container, network or volume can have: Docker itself refuses a second one.
 pub fn name(toolbox: ToolboxId, server: ServerId) -> String {
     let toolbox = toolbox.to_string().replace('-', "");
     // The end of a version 7 id is its random part.
-    format!("agentopia-{}-{server}", &toolbox[toolbox.len() - 8..])
+    format!("{STEM}{}-{server}", &toolbox[toolbox.len() - 8..])
 }
+
+/// Of a throw-away container. An image can forge a label and no name, so what is removed is known by both.
+pub(super) fn throwaway() -> String {
+    format!("{THROWAWAY}{}", uuid::Uuid::now_v7())
+}
+
+pub(super) const THROWAWAY: &str = "agentopia-install-";

@@ -9,6 +9,8 @@ mod install;
 pub mod labels;
 mod launch;
 mod network;
+mod room;
+mod seccomp;
 mod subnet;
 mod volume;
 
@@ -17,12 +19,12 @@ pub use calls::{About, Container, Exit, Inspected};
 pub use error::Error;
 pub use image::Image;
 pub use install::{Committed, InstallNetwork, Ran};
-pub use launch::{CA, DATA, Launch, Limits, Network, RECIPE};
+pub use launch::{CA, DATA, GVISOR, Launch, Limits, Network, RECIPE};
 pub use network::Bridge;
 pub use subnet::Subnet;
 
 use std::{future::Future, sync::Arc, time::Duration};
-use tokio::sync::OnceCell;
+use tokio::sync::{Mutex, OnceCell};
 
 const QUICK: Duration = Duration::from_secs(15);
 const SLOW: Duration = Duration::from_secs(60);
@@ -33,6 +35,8 @@ const CLIENT_SECONDS: u64 = 900;
 #[derive(Clone, Default)]
 pub struct Engine {
     client: Arc<OnceCell<bollard::Docker>>,
+    /// Held from looking for room until it is taken.
+    room: Arc<Mutex<()>>,
 }
 
 impl Engine {

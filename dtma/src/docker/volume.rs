@@ -3,7 +3,7 @@
 use super::{Engine, Error, QUICK, SLOW, calls::gone_is_fine, deadline, labels, launch};
 use bollard::{
     models::{ContainerCreateBody, HostConfig, Mount, MountType, MountVolumeOptions},
-    query_parameters::{CreateContainerOptions, ListVolumesOptionsBuilder, RemoveVolumeOptionsBuilder},
+    query_parameters::{CreateContainerOptionsBuilder, ListVolumesOptionsBuilder, RemoveVolumeOptionsBuilder},
 };
 use protocol::ids::ToolboxId;
 use std::collections::HashMap;
@@ -41,7 +41,8 @@ impl Engine {
             }),
             ..Default::default()
         };
-        let made = deadline("create", SLOW, client.create_container(None::<CreateContainerOptions>, body)).await?;
+        let options = CreateContainerOptionsBuilder::new().name(&labels::throwaway()).build();
+        let made = deadline("create", SLOW, client.create_container(Some(options), body)).await?;
         self.remove(&made.id).await
     }
 

@@ -80,6 +80,7 @@ impl Drop for Outlet {
 
 /// The program in a container on that network.
 struct Guest {
+    name: String,
     child: Child,
     input: ChildStdin,
     output: BufReader<ChildStdout>,
@@ -88,16 +89,17 @@ struct Guest {
 impl Guest {
     fn start(outlet: &Outlet) -> Self {
         let dns = outlet.opened.dns.to_string();
+        let name = format!("{}-guest", outlet.name);
         let mut child = Command::new("docker")
             .args(["run", "--rm", "-i", "--network", &outlet.name, "--dns", &dns, "--cap-drop", "ALL"])
-            .args(["--name", &format!("{}-guest", outlet.name), "--user", "65532:65532"])
+            .args(["--name", &name, "--user", "65532:65532"])
             .args(["agentopia/mcp-python", "python3", "-c", PROGRAM])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
         let (input, output) = (child.stdin.take().unwrap(), BufReader::new(child.stdout.take().unwrap()));
-        Self { child, input, output }
+        Self { name, child, input, output }
     }
 
     /// On a thread that may wait: the hosts that are asked run in this test's runtime.
@@ -113,7 +115,8 @@ impl Guest {
 
 impl Drop for Guest {
     fn drop(&mut self) {
-        let _ = self.child.kill();
+        // Ending the client alone would leave the container for a while, and with it the network.
+        let _ = Command::new("docker").args(["rm", "-f", &self.name]).output();
         let _ = self.child.wait();
     }
 }

@@ -16,6 +16,8 @@ use std::collections::BTreeMap;
 /// What is there to be started.
 struct Ready {
     image: String,
+    workdir: String,
+    masked: Vec<String>,
     entrypoint: Option<Vec<String>>,
     pinned: String,
     note: Option<String>,
@@ -75,6 +77,8 @@ impl Attempt {
             image: ready.image,
             entrypoint: ready.entrypoint,
             args: filled.args,
+            workdir: ready.workdir,
+            masked: ready.masked,
             env,
             labels: of_container,
             volume: name,
@@ -132,36 +136,77 @@ impl Attempt {
         };
         let entrypoint = Some(ready.installed.command.clone());
         self.installed = Some(ready.installed);
-        Ok(Ready { image: ready.image, entrypoint, pinned, note })
+        // Its image is ours: no volumes, and nowhere of its own to start.
+        let (workdir, masked) = (docker::DATA.to_owned(), vec![]);
+        Ok(Ready { image: ready.image, workdir, masked, entrypoint, pinned, note })
     }
 
     async fn image(&self) -> Result<Ready, Stopped> {
         let Source::Oci { image } = &self.spec.source else {
             return Err("a server behind a URL does not run here".to_owned().into());
         };
-        let found = match self.shop.engine.image(image).await? {
+        // A tag is looked up once. What it gave stays until the specification changes, or its user restarts the server.
+        let key = format!("oci:{image}#{}", self.spec.revision);
+        let pin = self.shop.pins.lock().ok().and_then(|pins| pins.own(self.spec.id, &key).cloned());
+        let wanted = pin.as_ref().map_or(image.as_str(), |pin| pin.version.as_str());
+        let engine = &self.shop.engine;
+        let found = match engine.image(wanted).await? {
             Some(found) => found,
+            None if wanted.starts_with("sha256:") => {
+                return Err(format!(
+                    "the image that this server was started with ({wanted}) is gone from this machine; restart the server to \
+                     take what {image} is now"
+                )
+                .into());
+            }
             None => {
-                self.shop
-                    .engine
-                    .pull(image)
-                    .await
-                    .map_err(|e| format!("{image} is not here and cannot be pulled: {e}"))?;
-                self.shop.engine.image(image).await?.ok_or_else(|| format!("{image} was pulled and is not there"))?
+                engine.pull(wanted).await.map_err(|e| format!("{wanted} is not here and cannot be pulled: {e}"))?;
+                engine.image(wanted).await?.ok_or_else(|| format!("{wanted} was pulled and is not there"))?
             }
         };
-        Ok(Ready {
-            pinned: found.digest.unwrap_or_else(|| found.id.clone()),
-            image: found.id,
-            entrypoint: None,
-            note: None,
-        })
+        let workdir = workdir(&found.workdir).ok_or_else(|| {
+            format!("{image} wants to start in '{}', where no program of an image lives", found.workdir)
+        })?;
+        let version = found.digest.clone().unwrap_or_else(|| found.id.clone());
+        if pin.is_none() {
+            let now = jiff::Timestamp::now().as_second();
+            let pin = Pin { package: key, version: version.clone(), with: vec![], at: now };
+            self.shop.change_pins(|pins| pins.set(self.spec.id, pin));
+        }
+        Ok(Ready { pinned: version, image: found.id, workdir, masked: found.volumes, entrypoint: None, note: None })
     }
 
     /// Keeps the version from the first installation on, and what else it took once the server has run with it.
     pub(super) fn pin(&self) {
         if let Some(pin) = self.pinning.clone() {
             self.shop.change_pins(|pins| pins.set(self.spec.id, pin));
+        }
+    }
+}
+
+/// Where an image's command line starts: its own business, as long as it is a folder of the image. A path into the kernel's
+/// file systems has led out of containers (CVE-2024-21626).
+fn workdir(wanted: &str) -> Option<String> {
+    if wanted.is_empty() {
+        return Some(docker::DATA.to_owned());
+    }
+    let mut parts = wanted.strip_prefix('/')?.split('/');
+    let plain = parts.clone().all(|part| part != "..");
+    let first = parts.find(|part| !part.is_empty() && *part != ".").unwrap_or_default();
+    (plain && !["proc", "sys", "dev"].contains(&first)).then(|| wanted.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_image_starts_in_a_folder_of_its_own() {
+        for (wanted, given) in [("", "/data"), ("/", "/"), ("/app", "/app"), ("/srv/process", "/srv/process")] {
+            assert_eq!(workdir(wanted).as_deref(), Some(given));
+        }
+        for bad in ["/proc/self/fd/8", "//proc/self/cwd", "/./proc", "/app/../proc/1/cwd", "/sys", "/dev/fd/3", "app"] {
+            assert_eq!(workdir(bad), None, "{bad}");
         }
     }
 }
