@@ -24,7 +24,7 @@ pub(crate) use state::State;
 use crate::{
     config::ServerOptions,
     docker::{Engine, Pipes},
-    egress::{Egress, Firewall, Guard},
+    egress::{self, Egress, Firewall, Guard},
     gateway::{self, Parts, Records, Registry, RequestLog, Settings},
     ledger::{Enrolment, Ledger},
     link::{CheckIn, Client, Report, Waker, client::Device, credentials::Vault},
@@ -95,7 +95,7 @@ pub(crate) async fn run(
         packages: packages.clone(),
         registry: registry.clone(),
         wire: wire.clone(),
-        egress: Egress::default(),
+        egress: Egress::new(egress::Settings { unguarded: options.allow_unguarded, ..Default::default() }),
         credentials: Arc::new(vault),
         statuses: statuses.clone(),
         limits: options.limits(),

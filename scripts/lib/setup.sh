@@ -38,6 +38,7 @@ setup_packages() {
     command -v dockerd >/dev/null || docker info >/dev/null 2>&1 || wanted+=(docker.io)
     command -v mmdebstrap >/dev/null || wanted+=(mmdebstrap)
     command -v iptables >/dev/null || [ -x /usr/sbin/iptables ] || wanted+=(iptables)
+    command -v ip >/dev/null || [ -x /usr/sbin/ip ] || wanted+=(iproute2)
     command -v setpriv >/dev/null || wanted+=(util-linux)
     command -v cc >/dev/null || wanted+=(build-essential)
     command -v cmake >/dev/null || wanted+=(cmake)

@@ -1,6 +1,6 @@
 use super::{Doctor, status::is_running};
 use crate::{
-    docker::{About, Engine},
+    docker::{About, Engine, GVISOR},
     egress::{Firewall, Guard},
     ledger::Ledger,
     packages::{NODE, PYTHON},
@@ -38,11 +38,11 @@ impl Doctor {
         } else {
             bad("daemon", "does not run".into(), "dtma run")
         });
-        docker(&mut findings).await;
+        docker(&mut findings, self.runtime.gvisor()).await;
         findings.push(match Firewall::look().await {
-            Guard::Kept => good("firewall", "servers' networks reach nothing but their proxy".into()),
+            Guard::Kept => good("firewall", "servers' networks reach nothing but dtma".into()),
             Guard::Missing(why) => {
-                warning("firewall", why, "install iptables and run dtma as root: it sets them when it starts")
+                warning("firewall", why, "run dtma as root, with iptables and iproute2 there: it sets the rules itself")
             }
         });
 
@@ -57,7 +57,7 @@ impl Doctor {
     }
 }
 
-async fn docker(findings: &mut Vec<Finding>) {
+async fn docker(findings: &mut Vec<Finding>, gvisor: bool) {
     let engine = Engine::new();
     let about = match engine.about().await {
         Ok(about) => about,
@@ -73,6 +73,7 @@ async fn docker(findings: &mut Vec<Finding>) {
     };
     findings.push(good("docker", format!("engine {}", about.version)));
     findings.push(runc(&about));
+    findings.extend(runsc(&about, gvisor));
     for image in [NODE, PYTHON] {
         findings.push(match engine.image(image).await {
             Ok(Some(_)) => good("image", format!("{image} is there")),
@@ -89,6 +90,21 @@ fn runc(about: &About) -> Finding {
     } else {
         let detail = format!("{version} has known ways out of a container (mended in 1.2.8)");
         warning("runc", detail, "update the packages runc and containerd")
+    }
+}
+
+/// Nothing is wrong when it is neither there nor asked for.
+fn runsc(about: &About, asked: bool) -> Option<Finding> {
+    let there = about.runtimes.iter().any(|name| name == GVISOR);
+    match (there, asked) {
+        (true, true) => Some(good("gvisor", "servers run in it".into())),
+        (true, false) => Some(good("gvisor", "is there; dtma run --runtime runsc uses it".into())),
+        (false, true) => Some(bad(
+            "gvisor",
+            "is asked for (--runtime runsc), and the Docker engine does not know it".into(),
+            "install runsc and run: runsc install, then restart Docker",
+        )),
+        (false, false) => None,
     }
 }
 
@@ -125,6 +141,28 @@ fn print(finding: &Finding) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn gvisor_is_used_when_it_is_there_and_asked_for() {
+        let about = |runtimes: &[&str]| About {
+            version: "1".into(),
+            runc: None,
+            runtimes: runtimes.iter().map(|name| (*name).to_owned()).collect(),
+        };
+        assert!(runsc(&about(&["runc"]), false).is_none());
+        assert!(!runsc(&about(&["runc"]), true).unwrap().good);
+        assert!(runsc(&about(&["runc", "runsc"]), false).unwrap().detail.contains("--runtime runsc"));
+        assert!(runsc(&about(&["runc", "runsc"]), true).unwrap().good);
+    }
+
+    #[test]
+    fn an_old_runc_is_a_warning_that_says_what_mends_it() {
+        let about = |runc: Option<&str>| About { version: "1".into(), runc: runc.map(Into::into), runtimes: vec![] };
+        let old = runc(&about(Some("1.1.5+ds1-1")));
+        assert!(!old.good && old.warning && old.detail.contains("1.2.8") && old.fix.unwrap().contains("runc"));
+        assert!(runc(&about(Some("1.2.8"))).good);
+        assert!(runc(&about(None)).warning);
+    }
 
     #[test]
     fn versions_are_compared_by_their_numbers() {

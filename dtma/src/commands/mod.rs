@@ -8,7 +8,7 @@ mod status;
 mod update;
 
 use crate::{
-    config::{ServerOptions, StateOption},
+    config::{RuntimeOption, ServerOptions, StateOption},
     ledger::{Enrolment, Ledger},
     update::Source,
 };
@@ -94,6 +94,8 @@ struct Doctor {
     /// As JSON
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    runtime: RuntimeOption,
     #[command(flatten)]
     state: StateOption,
 }

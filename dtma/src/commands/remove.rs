@@ -51,6 +51,7 @@ impl Uninstall {
 async fn stop(engine: &Engine, toolbox: ToolboxId) -> anyhow::Result<usize> {
     let containers =
         engine.containers(toolbox).await.context("Docker cannot be asked what runs; start it and try again")?;
+    // One that only carries our label is somebody else's.
     let containers: Vec<_> = containers.into_iter().filter(|container| container.server.is_some()).collect();
     let stopping = containers.iter().map(|container| async {
         engine.stop(&container.id, 3).await?;

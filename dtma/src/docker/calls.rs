@@ -1,6 +1,6 @@
 //! Containers: see, make, start, stop, remove.
 
-use super::{Engine, Error, Launch, QUICK, SLOW, deadline, labels};
+use super::{Engine, Error, Launch, Limits, QUICK, SLOW, deadline, labels, room::Room};
 use bollard::{
     models::ContainerSummaryStateEnum,
     query_parameters::{
@@ -56,6 +56,8 @@ pub struct Inspected {
 pub struct About {
     pub version: String,
     pub runc: Option<String>,
+    /// What containers can be run with, by name.
+    pub runtimes: Vec<String>,
 }
 
 impl Engine {
@@ -63,10 +65,12 @@ impl Engine {
         let version = deadline("version", QUICK, self.client().await?.version()).await?;
         let mut parts = version.components.unwrap_or_default().into_iter();
         let runc = parts.find(|part| part.name == "runc").map(|part| part.version);
-        Ok(About { version: version.version.unwrap_or_default(), runc })
+        let info = deadline("info", QUICK, self.client().await?.info()).await?;
+        let runtimes = info.runtimes.unwrap_or_default().into_keys().collect();
+        Ok(About { version: version.version.unwrap_or_default(), runc, runtimes })
     }
 
-    /// All containers that carry this toolbox's label, running or not.
+    /// This toolbox's containers, running or not.
     pub async fn containers(&self, toolbox: ToolboxId) -> Result<Vec<Container>, Error> {
         let found = self.labelled(format!("{}={toolbox}", labels::TOOLBOX)).await?;
         Ok(found.into_iter().map(|found| seen(toolbox, found)).collect())
@@ -82,24 +86,39 @@ impl Engine {
     async fn labelled(&self, label: String) -> Result<Vec<Found>, Error> {
         let filters = HashMap::from([("label", vec![label])]);
         let options = ListContainersOptionsBuilder::new().all(true).filters(&filters).build();
-        let found = deadline("list", QUICK, self.client().await?.list_containers(Some(options))).await?;
+        let all = deadline("list", QUICK, self.client().await?.list_containers(Some(options))).await?;
         let known = |c: bollard::models::ContainerSummary| {
+            let name = c.names.and_then(|names| names.into_iter().next()).unwrap_or_default();
             Some(Found {
                 id: c.id?,
-                name: c.names.into_iter().flatten().next().unwrap_or_default().trim_start_matches('/').to_owned(),
+                name: name.trim_start_matches('/').to_owned(),
                 running: matches!(c.state, Some(ContainerSummaryStateEnum::RUNNING)),
                 created: c.created.unwrap_or_default(),
                 labels: c.labels.unwrap_or_default(),
             })
         };
-        Ok(found.into_iter().filter_map(known).collect())
+        Ok(all.into_iter().filter_map(known).collect())
     }
 
+    /// Refused when the machine has no room for it, counting the servers of all its toolboxes.
     pub async fn create(&self, launch: Launch) -> Result<String, Error> {
+        let _alone = self.room.lock().await;
+        self.has_room(launch.limits).await?;
         let options = CreateContainerOptionsBuilder::new().name(&launch.name).build();
         let pipes = self.pipes.as_ref().map(|pipes| pipes.make(&launch.name)).transpose()?;
         let call = self.client().await?.create_container(Some(options), launch.body(pipes.as_deref()));
         Ok(deadline("create", SLOW, call).await?.id)
+    }
+
+    async fn has_room(&self, limits: Limits) -> Result<(), Error> {
+        let info = deadline("info", QUICK, self.client().await?.info()).await?;
+        // An engine that does not say how much there is cannot be held to it.
+        let Some(memory) = info.mem_total.filter(|memory| *memory > 0) else { return Ok(()) };
+        let promised = self.labelled(labels::MEMORY.into()).await?;
+        let ours = promised.iter().filter(|found| found.name.starts_with(labels::STEM));
+        let promised = ours.filter_map(|found| found.labels.get(labels::MEMORY)?.parse::<i64>().ok());
+        let promised = promised.map(|memory| memory.max(0)).fold(0, i64::saturating_add);
+        Room { memory, promised, overcommit: limits.overcommit }.check(limits.memory_bytes).map_err(Error::Full)
     }
 
     pub async fn start(&self, id: &str) -> Result<(), Error> {

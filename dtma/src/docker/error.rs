@@ -18,6 +18,8 @@ pub enum Error {
     Refused(String),
     #[error("the pipes to a server at {} cannot be used", path.display())]
     Pipes { path: PathBuf, source: io::Error },
+    #[error("this machine is full: {0}")]
+    Full(String),
 }
 
 impl Error {

@@ -16,6 +16,10 @@ pub struct Image {
     /// What it runs unless told otherwise: entry point and arguments.
     pub entrypoint: Vec<String>,
     pub command: Vec<String>,
+    /// Folders that it declares to be volumes.
+    pub volumes: Vec<String>,
+    /// Where its command line starts; empty when it does not say.
+    pub workdir: String,
 }
 
 /// An image of ours with a package in it.
@@ -54,6 +58,8 @@ impl Engine {
                     labels: config.labels.unwrap_or_default(),
                     entrypoint: config.entrypoint.unwrap_or_default(),
                     command: config.cmd.unwrap_or_default(),
+                    volumes: config.volumes.unwrap_or_default(),
+                    workdir: config.working_dir.unwrap_or_default(),
                 }))
             }
             Err(Error::NotFound(_)) => Ok(None),

@@ -1,6 +1,6 @@
 //! Throw-away containers in which packages are installed, and images made of them.
 
-use super::{Engine, Error, QUICK, SLOW, deadline, labels};
+use super::{Engine, Error, QUICK, SLOW, deadline, labels, seccomp};
 use bollard::{
     container::LogOutput,
     exec::{StartExecOptions, StartExecResults},
@@ -67,7 +67,7 @@ impl Engine {
             mounts: Some(mounts.iter().map(mount).collect()),
             tmpfs: Some([("/tmp".to_owned(), scratch)].into()),
             cap_drop: Some(vec!["ALL".into()]),
-            security_opt: Some(vec!["no-new-privileges".into()]),
+            security_opt: Some(vec!["no-new-privileges".into(), seccomp::option()]),
             memory: Some(2 << 30),
             memory_swap: Some(2 << 30),
             pids_limit: Some(512),

@@ -20,6 +20,9 @@ pub const RECIPE: &str = "agentopia.recipe";
 /// labels to the image that is made of it, and from there to every container.
 pub const INSTALL: &str = "agentopia.install";
 
+/// On a server's container: the memory that it may use, in bytes.
+pub const MEMORY: &str = "agentopia.memory";
+
 /// On an image with a package: what it holds and how it is started, as JSON.
 pub const PACKAGE: &str = "agentopia.package";
 /// On the same image: which package it is a version of.
@@ -45,9 +48,12 @@ pub fn throw_away() -> String {
 
 pub const THROW_AWAY: &str = "agentopia-install-";
 
+/// How every name of ours begins.
+pub(super) const STEM: &str = "agentopia-";
+
 /// The one name that a server's container, network or volume can have: Docker itself refuses a second one.
 pub fn name(toolbox: ToolboxId, server: ServerId) -> String {
     let toolbox = toolbox.to_string().replace('-', "");
     // The end of a version 7 id is its random part.
-    format!("agentopia-{}-{server}", &toolbox[toolbox.len() - 8..])
+    format!("{STEM}{}-{server}", &toolbox[toolbox.len() - 8..])
 }

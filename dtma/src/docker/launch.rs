@@ -1,9 +1,17 @@
 //! How a server's container is made: everything off that a server over standard input and output does not need.
+//!
+//! An image brings settings of its own. For an `oci` server its command line is what runs, together with the folder it starts in
+//! and those of its variables that we do not set; nothing else of an image shapes the container: not its user, volumes,
+//! health check, stop signal, ports or labels.
 
-use super::{labels, pipes};
-use bollard::models::{ContainerCreateBody, HostConfig, HostConfigLogConfig, Mount, MountType};
+use super::{labels, pipes, seccomp};
+use bollard::models::{
+    ContainerCreateBody, HealthConfig, HostConfig, HostConfigLogConfig, Mount, MountTmpfsOptions, MountType,
+    ResourcesUlimits,
+};
 use std::{
     collections::{BTreeMap, HashMap},
+    net::Ipv4Addr,
     path::Path,
 };
 
@@ -13,9 +21,11 @@ pub const DATA: &str = "/data";
 /// Where the machine's certificates are, for a server that may reach hosts.
 pub const CA: &str = "/run/agentopia-ca.crt";
 
-/// Docker's resolver would ask the machine's name servers for a container without a way out, and so be one. It asks this
-/// one instead, which is the container itself; the proxy resolves names.
-const NO_DNS: &str = "127.0.0.1";
+const SCRATCH: &str = "/tmp";
+/// Open files of each process.
+const FILES: i64 = 16_384;
+/// As the engine knows it.
+pub const GVISOR: &str = "runsc";
 
 /// Counts up when this file changes what a container is. It stands on each container; one that runs keeps the older until it
 /// next starts, so that an upgrade of the daemon restarts nothing.
@@ -27,27 +37,39 @@ pub struct Limits {
     pub cpus: f64,
     pub pids: i64,
     pub tmpfs_bytes: i64,
+    /// How many times the machine's memory all servers together may be promised.
+    pub overcommit: f64,
+    /// Run in gVisor (`runsc`), which the engine must have.
+    pub gvisor: bool,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { memory_bytes: 512 << 20, cpus: 1.0, pids: 256, tmpfs_bytes: 128 << 20 }
+        Self { memory_bytes: 512 << 20, cpus: 1.0, pids: 256, tmpfs_bytes: 128 << 20, overcommit: 8.0, gvisor: false }
     }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Network {
     None,
-    /// An internal network of its own.
-    Named(String),
+    /// An internal network of its own, and who answers for names on it.
+    Named {
+        name: String,
+        dns: Ipv4Addr,
+    },
 }
 
 /// A server's container to be. It has no `Debug`: the environment may hold secrets.
 pub struct Launch {
     pub name: String,
     pub image: String,
-    /// The program and its arguments; the image's own are not used.
+    /// The program and its arguments.
     pub command: Vec<String>,
+    /// Where it starts.
+    pub workdir: String,
+    /// Folders that the image declares to be volumes: they are in memory and go with the container. Without this Docker
+    /// would make volumes without a name, and so places to write that have no limit.
+    pub masked: Vec<String>,
     pub env: BTreeMap<String, String>,
     pub labels: HashMap<String, String>,
     pub volume: String,
@@ -76,24 +98,52 @@ impl Launch {
         if let Some(ca) = self.ca {
             mounts.push(read_only(ca, CA));
         }
-        let network = match self.network {
-            Network::None => "none".to_owned(),
-            Network::Named(name) => name,
+        // One of the image's that is a place of ours stays ours.
+        for folder in self.masked.into_iter().filter(|folder| folder != DATA && folder != SCRATCH) {
+            mounts.push(Mount {
+                target: Some(folder),
+                typ: Some(MountType::TMPFS),
+                tmpfs_options: Some(MountTmpfsOptions {
+                    size_bytes: Some(limits.tmpfs_bytes),
+                    mode: Some(0o1777),
+                    ..Default::default()
+                }),
+                ..Default::default()
+            });
+        }
+        let mut said = self.labels;
+        said.insert(labels::MEMORY.into(), limits.memory_bytes.to_string());
+        // An image could carry it.
+        said.insert(labels::INSTALL.into(), String::new());
+        let ulimit =
+            |name: &str, most| ResourcesUlimits { name: Some(name.into()), soft: Some(most), hard: Some(most) };
+        let (network, dns) = match self.network {
+            Network::None => ("none".to_owned(), None),
+            Network::Named { name, dns } => (name, Some(vec![dns.to_string()])),
         };
         let host = HostConfig {
-            dns: (network != "none").then(|| vec![NO_DNS.to_owned()]),
+            dns,
             network_mode: Some(network),
             cap_drop: Some(vec!["ALL".into()]),
-            security_opt: Some(vec!["no-new-privileges".into()]),
+            security_opt: Some(vec!["no-new-privileges".into(), seccomp::option()]),
             privileged: Some(false),
             readonly_rootfs: Some(true),
-            tmpfs: Some([("/tmp".to_owned(), format!("rw,nosuid,nodev,size={},mode=1777", limits.tmpfs_bytes))].into()),
+            // Programs may be run there: those that unpack themselves (PyInstaller, native add-ons) do so there.
+            tmpfs: Some(
+                [(SCRATCH.to_owned(), format!("rw,nosuid,nodev,exec,size={},mode=1777", limits.tmpfs_bytes))].into(),
+            ),
             mounts: Some(mounts),
             memory: Some(limits.memory_bytes),
             // The same as memory: no swap beside it.
             memory_swap: Some(limits.memory_bytes),
             nano_cpus: Some((limits.cpus * 1e9) as i64),
             pids_limit: Some(limits.pids),
+            ulimits: Some(vec![ulimit("core", 0), ulimit("nofile", FILES)]),
+            shm_size: Some(limits.tmpfs_bytes),
+            // Before dtma and Docker when the machine itself runs out of memory.
+            oom_score_adj: Some(500),
+            runtime: limits.gvisor.then(|| GVISOR.to_owned()),
+            publish_all_ports: Some(false),
             init: Some(true),
             ipc_mode: Some("private".into()),
             // Standard output is the protocol: with a log driver all of it would land on disk.
@@ -106,7 +156,10 @@ impl Launch {
             entrypoint: Some(command),
             user: Some(USER.into()),
             env: Some(self.env.into_iter().map(|(key, value)| format!("{key}={value}")).collect()),
-            labels: Some(self.labels),
+            labels: Some(said),
+            working_dir: Some(self.workdir),
+            healthcheck: Some(HealthConfig { test: Some(vec!["NONE".into()]), ..Default::default() }),
+            stop_signal: Some("SIGTERM".into()),
             tty: Some(false),
             attach_stdin: Some(true),
             attach_stdout: Some(true),
@@ -139,6 +192,8 @@ mod tests {
             name: "n".into(),
             image: "i".into(),
             command: vec!["serve".into(), "--all".into()],
+            workdir: "/app".into(),
+            masked: vec!["/cache".into(), "/data".into(), "/tmp".into()],
             env: [("A".to_owned(), "b".to_owned())].into(),
             labels: HashMap::new(),
             volume: "v".into(),
@@ -154,14 +209,21 @@ mod tests {
         let body = launch(Network::None, None, None);
         let host = body.host_config.unwrap();
         assert_eq!(host.cap_drop.unwrap(), ["ALL"]);
-        assert_eq!(host.security_opt.unwrap(), ["no-new-privileges"]);
+        let options = host.security_opt.unwrap();
+        assert!(options[0] == "no-new-privileges" && options[1].starts_with("seccomp={"), "{options:?}");
         assert_eq!(host.readonly_rootfs, Some(true));
         assert_eq!(host.network_mode.unwrap(), "none");
         assert_eq!(host.log_config.unwrap().typ.unwrap(), "none");
         assert_eq!(host.memory, host.memory_swap);
         assert!(host.pids_limit.unwrap() > 0 && host.nano_cpus.unwrap() > 0);
         assert_eq!(host.binds, None);
-        assert_eq!(host.mounts.unwrap().len(), 1);
+        // Its own volume, and memory over what the image calls one.
+        let mounts: Vec<_> = host.mounts.unwrap().into_iter().map(|mount| (mount.target.unwrap(), mount.typ)).collect();
+        let kinds = [("/data".to_owned(), Some(MountType::VOLUME)), ("/cache".to_owned(), Some(MountType::TMPFS))];
+        assert_eq!(mounts, kinds);
+        assert_eq!(host.runtime, None);
+        assert_eq!(body.healthcheck.unwrap().test.unwrap(), ["NONE"]);
+        assert_eq!(body.labels.unwrap()["agentopia.install"], "");
         assert_eq!(body.user.unwrap(), "65532:65532");
         assert_eq!((body.entrypoint.unwrap(), body.cmd.unwrap()), (vec!["serve".into()], vec!["--all".to_owned()]));
         assert_eq!((body.open_stdin, body.stdin_once, body.tty), (Some(true), Some(false), Some(false)));
@@ -169,11 +231,12 @@ mod tests {
 
     #[test]
     fn a_network_and_certificates_come_only_when_asked_for() {
-        let host = launch(Network::Named("net".into()), Some("/etc/ca"), None).host_config.unwrap();
+        let network = Network::Named { name: "net".into(), dns: [198, 18, 0, 1].into() };
+        let host = launch(network, Some("/etc/ca"), None).host_config.unwrap();
         assert_eq!(host.network_mode.unwrap(), "net");
-        assert_eq!(host.dns.unwrap(), ["127.0.0.1"]);
+        assert_eq!(host.dns.unwrap(), ["198.18.0.1"]);
         let mounts = host.mounts.unwrap();
-        assert_eq!(mounts.len(), 2);
+        assert_eq!(mounts.len(), 3);
         assert_eq!(mounts[1].read_only, Some(true));
     }
 

@@ -1,13 +1,13 @@
 //! What a server's life asks of Docker, so that a simulation can stand in the engine's place.
 
-use super::{Attached, Container, Engine, Error, Exit, Image, Inspected, Launch, Room, labels};
+use super::{Attached, Bridge, Container, Engine, Error, Exit, Image, Inspected, Launch, Room, labels};
 use bollard::query_parameters::EventsOptionsBuilder;
 use futures::{
     StreamExt,
     stream::{self, BoxStream},
 };
 use protocol::ids::ToolboxId;
-use std::{collections::HashMap, net::IpAddr, time::Duration};
+use std::{collections::HashMap, time::Duration};
 
 /// Takes what a container writes to standard error.
 pub type Aside = Box<dyn FnMut(&[u8]) + Send>;
@@ -35,7 +35,7 @@ pub trait Machine: Send + Sync {
         labels: HashMap<String, String>,
         runner: &str,
     ) -> Result<(), Error>;
-    async fn network(&self, name: &str, labels: HashMap<String, String>) -> Result<IpAddr, Error>;
+    async fn network(&self, name: &str, labels: HashMap<String, String>) -> Result<Bridge, Error>;
     async fn forget(&self, name: &str) -> Result<(), Error>;
     /// An item whenever something happened to a container of the toolbox; ends when the engine can no longer say.
     async fn events(&self, toolbox: ToolboxId) -> Result<BoxStream<'static, ()>, Error>;
@@ -105,7 +105,7 @@ impl Machine for Engine {
         self.volume(toolbox, name, labels, runner).await
     }
 
-    async fn network(&self, name: &str, labels: HashMap<String, String>) -> Result<IpAddr, Error> {
+    async fn network(&self, name: &str, labels: HashMap<String, String>) -> Result<Bridge, Error> {
         self.network(name, labels).await
     }
 

@@ -11,6 +11,9 @@ mod launch;
 mod machine;
 mod network;
 mod pipes;
+mod room;
+mod seccomp;
+mod subnet;
 mod volume;
 
 pub use attach::Attached;
@@ -18,12 +21,14 @@ pub use calls::{About, Container, Exit, Inspected};
 pub use error::Error;
 pub use image::{Image, PackageImage, Room};
 pub use install::{Committed, InstallNetwork, Ran};
-pub use launch::{CA, DATA, Launch, Limits, Network, RECIPE};
+pub use launch::{CA, DATA, GVISOR, Launch, Limits, Network, RECIPE};
 pub use machine::{Aside, Machine};
+pub use network::Bridge;
 pub use pipes::Pipes;
+pub use subnet::Subnet;
 
 use std::{future::Future, sync::Arc, time::Duration};
-use tokio::sync::OnceCell;
+use tokio::sync::{Mutex, OnceCell};
 
 const QUICK: Duration = Duration::from_secs(15);
 const SLOW: Duration = Duration::from_secs(60);
@@ -36,6 +41,8 @@ pub struct Engine {
     client: Arc<OnceCell<bollard::Docker>>,
     /// Where servers' streams are; without it they go through Docker.
     pipes: Option<Pipes>,
+    /// Held from looking for room until it is taken.
+    room: Arc<Mutex<()>>,
 }
 
 impl Engine {

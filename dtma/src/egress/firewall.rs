@@ -1,11 +1,12 @@
-//! A server's network leads to this machine's address on it, and so to everything that listens there. Rules keep it to the proxy.
+//! The machine's rules for servers' networks: what a server sends to an address that stands for a name is turned to the gate, what
+//! it asks of port 53 to our resolver, and nothing else of the machine or beyond it is reached.
 
-use super::PORT;
-use std::process::Stdio;
-use tokio::process::Command;
+use super::{DNS_PORT, PORT, tool::run};
+use crate::docker::Subnet;
 
 /// Every server's bridge is called so.
 const BRIDGES: &str = "agt+";
+const STEM: &str = "agt";
 
 /// Whether the rules are there.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,76 +16,143 @@ pub enum Guard {
     Missing(String),
 }
 
+/// A chain of ours, and where the kernel's own leads to it. In chains of our own so that they are replaced as a whole, at once.
+struct Chain {
+    table: &'static str,
+    name: &'static str,
+    /// The kernel's chain and the interface's side.
+    from: &'static [(&'static str, &'static str)],
+    rules: Vec<String>,
+}
+
+fn chains() -> [Chain; 3] {
+    let input = Chain {
+        table: "filter",
+        name: "AGENTOPIA-INPUT",
+        from: &[("INPUT", "-i")],
+        rules: vec![
+            format!("-p tcp -m tcp --dport {PORT} -j ACCEPT"),
+            format!("-p udp -m udp --dport {DNS_PORT} -j ACCEPT"),
+            format!("-p tcp -m tcp --dport {DNS_PORT} -j ACCEPT"),
+            "-j DROP".into(),
+        ],
+    };
+    let turn = Chain {
+        table: "nat",
+        name: "AGENTOPIA-TURN",
+        from: &[("PREROUTING", "-i")],
+        rules: vec![
+            format!("-d {} -p tcp -j REDIRECT --to-ports {PORT}", Subnet::UPPER),
+            format!("-p udp -m udp --dport 53 -j REDIRECT --to-ports {DNS_PORT}"),
+            format!("-p tcp -m tcp --dport 53 -j REDIRECT --to-ports {DNS_PORT}"),
+            // Before Docker's, which lead to containers with published ports.
+            "-j ACCEPT".into(),
+        ],
+    };
+    // In a table that nobody else's "accept" comes before.
+    let through = Chain {
+        table: "mangle",
+        name: "AGENTOPIA-FORWARD",
+        from: &[("FORWARD", "-i"), ("FORWARD", "-o")],
+        rules: vec!["-j DROP".into()],
+    };
+    [input, turn, through]
+}
+
 pub struct Firewall;
 
 impl Firewall {
     /// Puts the rules in place unless they are. Idempotent; they are the machine's, not one toolbox's.
     pub async fn keep() -> Guard {
-        let port = PORT.to_string();
-        // Inserted at the top, so the last one inserted is looked at first.
-        for rule in rules(&port).iter().rev() {
-            if iptables("-C", rule).await.is_ok() {
-                continue;
-            }
-            if let Err(why) = iptables("-I", rule).await {
-                return missing(&why);
-            }
+        match keep().await {
+            Ok(()) => Guard::Kept,
+            Err(why) => missing(&why),
         }
-        Guard::Kept
     }
 
     pub async fn look() -> Guard {
-        let port = PORT.to_string();
-        for rule in rules(&port) {
-            if let Err(why) = iptables("-C", &rule).await {
-                return missing(&why);
-            }
+        match look().await {
+            Ok(true) => Guard::Kept,
+            Ok(false) => missing("they are not set"),
+            Err(why) => missing(&why),
         }
-        Guard::Kept
     }
 
     /// Takes the rules away when no toolbox of this machine has a network any more.
     pub async fn release() {
         let interfaces = std::fs::read_dir("/sys/class/net").into_iter().flatten().flatten();
-        let stem = BRIDGES.trim_end_matches('+');
-        if interfaces.into_iter().any(|entry| entry.file_name().to_string_lossy().starts_with(stem)) {
+        if interfaces.into_iter().any(|entry| entry.file_name().to_string_lossy().starts_with(STEM)) {
             return;
         }
-        let port = PORT.to_string();
-        for rule in rules(&port) {
-            // Not there is as good as taken away.
-            let _ = iptables("-D", &rule).await;
+        for chain in chains() {
+            for (from, side) in chain.from {
+                // Until it is not there.
+                while iptables(chain.table, &["-D", from, side, BRIDGES, "-j", chain.name]).await.is_ok() {}
+            }
+            for action in ["-F", "-X"] {
+                // Not there is as good as taken away.
+                let _ = iptables(chain.table, &[action, chain.name]).await;
+            }
         }
     }
 }
 
-/// In the order in which they are looked at.
-fn rules(port: &str) -> [Vec<&str>; 2] {
-    [vec!["-i", BRIDGES, "-p", "tcp", "--dport", port, "-j", "ACCEPT"], vec!["-i", BRIDGES, "-j", "DROP"]]
+async fn keep() -> Result<(), String> {
+    if look().await? {
+        return Ok(());
+    }
+    let mut all = String::new();
+    for Chain { table, name, rules, .. } in chains() {
+        all += &format!("*{table}\n:{name} - [0:0]\n");
+        for rule in rules {
+            all += &format!("-A {name} {rule}\n");
+        }
+        all += "COMMIT\n";
+    }
+    run("iptables-restore", &["-w", "5", "--noflush"], &all).await?;
+    for chain in chains() {
+        if !leads(&chain).await? {
+            for (from, side) in chain.from {
+                iptables(chain.table, &["-I", from, side, BRIDGES, "-j", chain.name]).await?;
+            }
+        }
+    }
+    Ok(())
+}
+
+async fn look() -> Result<bool, String> {
+    for chain in chains() {
+        if !leads(&chain).await? {
+            return Ok(false);
+        }
+        for rule in &chain.rules {
+            let words: Vec<&str> = ["-C", chain.name].into_iter().chain(rule.split(' ')).collect();
+            if iptables(chain.table, &words).await.is_err() {
+                return Ok(false);
+            }
+        }
+    }
+    Ok(true)
+}
+
+/// Whether the kernel's chain begins with the ways to ours: another program may have put its own rules first.
+async fn leads(chain: &Chain) -> Result<bool, String> {
+    let Some((from, _)) = chain.from.first() else { return Ok(true) };
+    let listed = iptables(chain.table, &["-S", from]).await?;
+    let rules = listed.lines().filter(|line| line.starts_with("-A"));
+    let first: Vec<&str> = rules.take(chain.from.len()).collect();
+    let way = |side: &str| format!("-A {from} {side} {BRIDGES} -j {}", chain.name);
+    Ok(chain.from.iter().all(|(_, side)| first.contains(&way(side).as_str())))
 }
 
 fn missing(why: &str) -> Guard {
     Guard::Missing(format!(
-        "servers that may reach hosts also reach what listens on this machine: the iptables rules against it are not there ({why})"
+        "servers that may reach hosts are not started: the firewall rules that keep them to those hosts cannot be set ({why}); \
+         install iptables and iproute2, and run dtma as root"
     ))
 }
 
-async fn iptables(action: &str, rule: &[&str]) -> Result<(), String> {
-    let run = |program: &'static str| {
-        Command::new(program)
-            .args(["-w", "5", action, "INPUT"])
-            .args(rule)
-            .stdin(Stdio::null())
-            .kill_on_drop(true)
-            .output()
-    };
-    let output = match run("iptables").await {
-        Err(_) => run("/usr/sbin/iptables").await.map_err(|error| error.to_string())?,
-        Ok(output) => output,
-    };
-    if output.status.success() {
-        return Ok(());
-    }
-    let said = String::from_utf8_lossy(&output.stderr);
-    Err(said.lines().next().unwrap_or("it refused").to_owned())
+async fn iptables(table: &str, words: &[&str]) -> Result<String, String> {
+    let all: Vec<&str> = ["-w", "5", "-t", table].into_iter().chain(words.iter().copied()).collect();
+    run("iptables", &all, "").await
 }

@@ -1,5 +1,7 @@
 //! The list of hosts that a server may reach.
 
+use std::{collections::BTreeSet, net::Ipv4Addr};
+
 /// Without a port.
 const HTTPS: u16 = 443;
 
@@ -35,13 +37,34 @@ impl Rules {
     }
 
     pub fn allows(&self, host: &str, port: u16) -> bool {
+        self.ports(host).any(|allowed| allowed.is_none_or(|allowed| allowed == port))
+    }
+
+    /// Whether any port of it is allowed.
+    pub fn knows(&self, host: &str) -> bool {
+        self.ports(host).next().is_some()
+    }
+
+    /// Names that are listed as they are, each once, in the order of the alphabet.
+    pub(super) fn listed(&self) -> BTreeSet<&str> {
+        let names = self.0.iter().filter_map(|rule| match rule {
+            Rule::Host { name, .. } => Some(name.as_str()),
+            Rule::Any | Rule::Below { .. } => None,
+        });
+        names.collect()
+    }
+
+    /// The ports of a host that are allowed; `None` is all of them.
+    fn ports(&self, host: &str) -> impl Iterator<Item = Option<u16>> {
         let host = host.trim_end_matches('.').to_ascii_lowercase();
-        self.0.iter().any(|rule| match rule {
-            Rule::Any => true,
-            Rule::Host { name, port: allowed } => *name == host && *allowed == port,
-            Rule::Below { suffix, port: allowed } => {
-                *allowed == port
-                    && host.strip_suffix(suffix.as_str()).is_some_and(|rest| rest.ends_with('.') && rest.len() > 1)
+        let good = is_name(&host);
+        self.0.iter().filter(move |_| good).filter_map(move |rule| match rule {
+            Rule::Any => Some(None),
+            Rule::Host { name, port } => (*name == host).then_some(Some(*port)),
+            Rule::Below { suffix, port } => {
+                let below =
+                    host.strip_suffix(suffix.as_str()).is_some_and(|rest| rest.ends_with('.') && rest.len() > 1);
+                below.then_some(Some(*port))
             }
         })
     }
@@ -60,16 +83,19 @@ fn rule(text: &str) -> Result<Rule, BadHost> {
         Some(name) => (true, name),
         None => (false, name),
     };
-    let label = |label: &str| {
-        !label.is_empty()
-            && label.len() <= 63
-            && label.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
-    };
-    if name.len() > 253 || !name.split('.').all(label) {
+    if !is_name(name) {
         return Err(bad());
     }
     let name = name.to_ascii_lowercase();
     Ok(if below { Rule::Below { suffix: name, port } } else { Rule::Host { name, port } })
+}
+
+/// A host is allowed by its name and never by its address: a server reaches only what it asked for by name.
+fn is_name(name: &str) -> bool {
+    let label = |label: &str| {
+        (1..=63).contains(&label.len()) && label.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
+    };
+    name.len() <= 253 && name.parse::<Ipv4Addr>().is_err() && name.split('.').all(label)
 }
 
 #[cfg(test)]
@@ -104,11 +130,35 @@ mod tests {
             assert!(!rules.allows(host, port), "{host}:{port}");
         }
         assert!(self::rules(&["*"]).allows("anything.example", 1));
+        for name in ["api.example.com", "DB.example.com.", "a.cdn.example.com"] {
+            assert!(rules.knows(name), "{name}");
+        }
+        for name in ["example.com", "cdn.example.com", "xdb.example.com", ""] {
+            assert!(!rules.knows(name), "{name}");
+        }
+        for host in ["1.2.3.4", "[::1]", "a b", "a\0.example", "", "a..b"] {
+            assert!(!self::rules(&["*"]).allows(host, 443) && !self::rules(&["*"]).knows(host), "{host}");
+        }
+        assert_eq!(rules.listed().into_iter().collect::<Vec<_>>(), ["api.example.com", "db.example.com"]);
     }
 
     #[test]
     fn what_is_no_host_is_refused() {
-        for bad in ["", ":443", "a:0", "a:99999", "a b", "http://a", "a/b", "*.*.a", "**", "a..b", "[::1]:443"] {
+        for bad in [
+            "",
+            ":443",
+            "a:0",
+            "a:99999",
+            "a b",
+            "http://a",
+            "a/b",
+            "*.*.a",
+            "**",
+            "a..b",
+            "[::1]:443",
+            "1.2.3.4",
+            "1.2.3.4:80",
+        ] {
             assert!(Rules::of(&[bad.to_owned()]).is_err(), "{bad}");
         }
     }

@@ -31,6 +31,11 @@ impl Pins {
         own.or_else(|| self.latest.get(package).filter(|pin| (0..FRESH).contains(&(now - pin.at))))
     }
 
+    /// What this server itself was given, and no other server's.
+    pub fn own(&self, server: ServerId, package: &str) -> Option<&Pin> {
+        self.servers.get(&server).filter(|pin| pin.package == package)
+    }
+
     /// True when something changed.
     pub fn set(&mut self, server: ServerId, pin: Pin) -> bool {
         let known = self.servers.get(&server).is_some_and(|held| held.version == pin.version && held.with == pin.with);

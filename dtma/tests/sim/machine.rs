@@ -2,12 +2,12 @@
 
 use crate::world::{Box_, Sim, State};
 use async_trait::async_trait;
-use dtma::docker::{Aside, Attached, Container, Error, Exit, Image, Inspected, Launch, Machine, Room, labels};
+use dtma::docker::{Aside, Attached, Bridge, Container, Error, Exit, Image, Inspected, Launch, Machine, Room, labels};
 use futures::{StreamExt, stream::BoxStream};
 use protocol::ids::ToolboxId;
 use rand::Rng;
 use serde_json::{Value, json};
-use std::{collections::HashMap, net::IpAddr, time::Duration};
+use std::{collections::HashMap, time::Duration};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 
 impl Sim {
@@ -169,8 +169,15 @@ impl Machine for Sim {
 
     async fn image(&self, name: &str) -> Result<Option<Image>, Error> {
         self.call("image", |state| {
-            let image =
-                Image { id: name.into(), digest: None, labels: HashMap::new(), entrypoint: vec![], command: vec![] };
+            let image = Image {
+                id: name.into(),
+                digest: None,
+                labels: HashMap::new(),
+                entrypoint: vec![],
+                command: vec![],
+                volumes: vec![],
+                workdir: String::new(),
+            };
             Ok(state.images.contains(name).then_some(image))
         })
         .await
@@ -195,7 +202,7 @@ impl Machine for Sim {
         self.call("volume", |_| Ok(())).await
     }
 
-    async fn network(&self, _: &str, _: HashMap<String, String>) -> Result<IpAddr, Error> {
+    async fn network(&self, _: &str, _: HashMap<String, String>) -> Result<Bridge, Error> {
         Err(Error::Refused("no server here has hosts".into()))
     }
 

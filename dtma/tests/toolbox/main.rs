@@ -2,10 +2,12 @@
 
 #![allow(clippy::unwrap_used, reason = "a failed step is a failed test")]
 
+mod breakout;
 mod chaos;
 mod confine;
 mod deploy;
 mod failure;
+mod reach;
 mod support;
 mod survive;
 mod update;

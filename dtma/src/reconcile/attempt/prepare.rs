@@ -16,6 +16,8 @@ use std::{collections::BTreeMap, time::Duration};
 /// What is there to be started.
 struct Ready {
     image: String,
+    workdir: String,
+    masked: Vec<String>,
     /// The program, and what it is given when the specification gives nothing.
     entrypoint: Vec<String>,
     arguments: Vec<String>,
@@ -28,8 +30,8 @@ impl Attempt {
     pub(super) async fn adopt(&mut self, container: String) -> Result<(String, Vec<Secret>), Stopped> {
         let shop = self.shop.clone();
         if let Some(egress) = egress::Rules::of(&self.spec.hosts).map_err(|e| e.to_string())? {
-            let gateway = shop.engine.network(&self.name(), labels::of_server(shop.toolbox, self.spec.id)).await?;
-            shop.egress.serve(self.spec.id, gateway, egress).await.map_err(|e| e.to_string())?;
+            let bridge = shop.engine.network(&self.name(), labels::of_server(shop.toolbox, self.spec.id)).await?;
+            shop.egress.serve(self.spec.id, &bridge, egress).await.map_err(|e| with_source(&e))?;
         }
         let seen = shop.engine.inspect(&container).await?;
         let started = shop.engine.exit(&container).await?.started_at.map_or(0, |at| shop.world.now() - at.as_second());
@@ -52,14 +54,16 @@ impl Attempt {
         let name = self.name();
         let of_server = labels::of_server(shop.toolbox, self.spec.id);
 
+        // What an attempt before this one, or a daemon before this one, left under the name.
+        shop.engine.remove(&name).await?;
         let mut env: BTreeMap<String, String> = [("HOME".to_owned(), docker::DATA.to_owned())].into();
         let network = match egress::Rules::of(&self.spec.hosts).map_err(|e| e.to_string())? {
             None => Network::None,
             Some(rules) => {
-                let gateway = shop.engine.network(&name, of_server.clone()).await?;
-                let proxy = shop.egress.serve(self.spec.id, gateway, rules).await.map_err(|e| e.to_string())?;
-                env.extend(egress::variables(proxy, shop.ca.is_some()));
-                Network::Named(name.clone())
+                let bridge = shop.engine.network(&name, of_server.clone()).await?;
+                let opened = shop.egress.serve(self.spec.id, &bridge, rules).await.map_err(|e| with_source(&e))?;
+                env.extend(egress::variables(opened, shop.ca.is_some()));
+                Network::Named { name: name.clone(), dns: opened.dns }
             }
         };
         let secrets = self.secrets().await?;
@@ -81,6 +85,8 @@ impl Attempt {
             name: name.clone(),
             image: ready.image,
             command: [ready.entrypoint, arguments].concat(),
+            workdir: ready.workdir,
+            masked: ready.masked,
             env,
             labels: of_container,
             volume: name,
@@ -145,29 +151,54 @@ impl Attempt {
         };
         let entrypoint = ready.installed.command.clone();
         self.installed = Some(ready.installed);
-        Ok(Ready { image: ready.image, entrypoint, arguments: vec![], pinned, note })
+        // Its image is ours: no volumes, and nowhere of its own to start.
+        let (workdir, masked, arguments) = (docker::DATA.to_owned(), vec![], vec![]);
+        Ok(Ready { image: ready.image, workdir, masked, entrypoint, arguments, pinned, note })
     }
 
     async fn image(&self) -> Result<Ready, Stopped> {
         let Source::Oci { image } = &self.spec.source else {
             return Err("a server behind a URL does not run here".to_owned().into());
         };
-        let found = match self.shop.engine.image(image).await? {
+        // A tag is looked up once. What it gave stays until the specification changes, or its user restarts the server.
+        let key = format!("oci:{image}#{}", self.spec.revision);
+        let pin = self.shop.pins.lock().ok().and_then(|pins| pins.own(self.spec.id, &key).cloned());
+        let wanted = pin.as_ref().map_or(image.as_str(), |pin| pin.version.as_str());
+        let engine = &self.shop.engine;
+        let found = match engine.image(wanted).await? {
             Some(found) => found,
+            None if wanted.starts_with("sha256:") => {
+                return Err(format!(
+                    "the image that this server was started with ({wanted}) is gone from this machine; restart the server to \
+                     take what {image} is now"
+                )
+                .into());
+            }
             None => {
-                if let Some(why) = packages::no_room(self.shop.engine.room().await?) {
+                if let Some(why) = packages::no_room(engine.room().await?) {
                     return Err(format!("{image} is not here and not pulled: {why}").into());
                 }
-                self.shop.engine.pull(image).await.map_err(|error| Stopped {
+                engine.pull(wanted).await.map_err(|error| Stopped {
                     unknown: matches!(error, docker::Error::Unreachable(_)),
-                    ..format!("{image} is not here and cannot be pulled: {error}").into()
+                    ..format!("{wanted} is not here and cannot be pulled: {error}").into()
                 })?;
-                self.shop.engine.image(image).await?.ok_or_else(|| format!("{image} was pulled and is not there"))?
+                engine.image(wanted).await?.ok_or_else(|| format!("{wanted} was pulled and is not there"))?
             }
         };
+        let workdir = workdir(&found.workdir).ok_or_else(|| {
+            format!("{image} wants to start in '{}', where no program of an image lives", found.workdir)
+        })?;
+        let version = found.digest.clone().unwrap_or_else(|| found.id.clone());
+        if pin.is_none() {
+            let now = self.shop.world.now();
+            let pin = Pin { package: key, version: version.clone(), with: vec![], at: now };
+            self.shop.change_pins(|pins| pins.set(self.spec.id, pin));
+        }
         Ok(Ready {
-            pinned: found.digest.unwrap_or_else(|| found.id.clone()),
+            pinned: version,
             image: found.id,
+            workdir,
+            masked: found.volumes,
             entrypoint: found.entrypoint,
             arguments: found.command,
             note: None,
@@ -178,6 +209,33 @@ impl Attempt {
     pub(super) fn pin(&self) {
         if let Some(pin) = self.pinning.clone() {
             self.shop.change_pins(|pins| pins.set(self.spec.id, pin));
+        }
+    }
+}
+
+/// Where an image's command line starts: its own business, as long as it is a folder of the image. A path into the kernel's
+/// file systems has led out of containers (CVE-2024-21626).
+fn workdir(wanted: &str) -> Option<String> {
+    if wanted.is_empty() {
+        return Some(docker::DATA.to_owned());
+    }
+    let mut parts = wanted.strip_prefix('/')?.split('/');
+    let plain = parts.clone().all(|part| part != "..");
+    let first = parts.find(|part| !part.is_empty() && *part != ".").unwrap_or_default();
+    (plain && !["proc", "sys", "dev"].contains(&first)).then(|| wanted.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_image_starts_in_a_folder_of_its_own() {
+        for (wanted, given) in [("", "/data"), ("/", "/"), ("/app", "/app"), ("/srv/process", "/srv/process")] {
+            assert_eq!(workdir(wanted).as_deref(), Some(given));
+        }
+        for bad in ["/proc/self/fd/8", "//proc/self/cwd", "/./proc", "/app/../proc/1/cwd", "/sys", "/dev/fd/3", "app"] {
+            assert_eq!(workdir(bad), None, "{bad}");
         }
     }
 }

@@ -24,6 +24,12 @@ const tools = {
   connect: ({ host, port, first }) => connect(host, port, first),
   resolve: ({ host }) => new Promise((done) => dns.lookup(host, (e, a) => done(e ? e.code : a))),
   fetch: ({ url }) => fetch(url).then((r) => `status ${r.status}`, (e) => `${e.cause?.code ?? ''} ${e.cause?.message ?? e.message}`),
+  flood: async ({ stream, mib }) => {
+    const chunk = 'x'.repeat(1 << 20);
+    for (let n = 0; n < mib; n++) if (!process[stream].write(chunk)) await new Promise((go) => process[stream].once('drain', go));
+    if (!process[stream].write('\n')) await new Promise((go) => process[stream].once('drain', go));
+    return 'flooded';
+  },
   leave: () => { setTimeout(() => process.exit(3), 50); return 'leaving'; },
 };
 rl.createInterface({ input: process.stdin }).on('line', async (line) => {

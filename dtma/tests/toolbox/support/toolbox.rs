@@ -13,6 +13,8 @@ pub(crate) struct Toolbox {
     daemon: Option<Child>,
     variables: Vec<(String, String)>,
     program: PathBuf,
+    /// A program that starts it, and its arguments.
+    under: Vec<&'static str>,
 }
 
 impl Toolbox {
@@ -22,7 +24,7 @@ impl Toolbox {
 
     pub(crate) fn enrolled_in(plane: &Plane, state: tempfile::TempDir) -> Self {
         let program = env!("CARGO_BIN_EXE_dtma").into();
-        let toolbox = Self { state, plane: plane.clone(), daemon: None, variables: vec![], program };
+        let toolbox = Self { state, plane: plane.clone(), daemon: None, variables: vec![], program, under: vec![] };
         let token = toolbox.state.path().join("token");
         fs::write(&token, TOKEN).unwrap();
         let url = plane.url.clone();
@@ -50,12 +52,19 @@ impl Toolbox {
         self
     }
 
+    pub(crate) fn under(mut self, program: &[&'static str]) -> Self {
+        self.under = program.to_vec();
+        self
+    }
+
     fn program(&self) -> Command {
         self.command_of(&self.program)
     }
 
     fn command_of(&self, program: &Path) -> Command {
-        let mut command = Command::new(program);
+        let mut words = self.under.iter().map(Path::new).chain([program]);
+        let mut command = Command::new(words.next().unwrap());
+        command.args(words);
         command.envs(self.variables.iter().map(|(key, value)| (key, value)));
         command
     }

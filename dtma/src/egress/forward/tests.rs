@@ -1,11 +1,25 @@
 use super::*;
-use crate::egress::address::is_public;
+use crate::{
+    docker::Subnet,
+    egress::{Rules, World, address::is_public, refusal},
+};
+use protocol::ids::ServerId;
+use std::net::IpAddr;
+use tokio::net::TcpListener;
 
 async fn proxy(hosts: &[&str], reachable: fn(IpAddr) -> bool) -> std::net::SocketAddr {
     let hosts: Vec<String> = hosts.iter().map(|h| (*h).to_owned()).collect();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    tokio::spawn(run(listener, Rules::of(&hosts).unwrap().unwrap(), reachable));
+    let subnet = Subnet::of([198, 18, 0, 1].into()).unwrap();
+    let rules = Rules::of(&hosts).unwrap().unwrap();
+    let world = World { reachable, ..World::default() };
+    let way = Arc::new(Way::new(ServerId::new(), subnet, rules, world, refusal::trace()));
+    tokio::spawn(async move {
+        while let Ok((client, _)) = listener.accept().await {
+            tokio::spawn(serve(client, way.clone()));
+        }
+    });
     address
 }
 
@@ -63,7 +77,7 @@ async fn what_is_not_listed_is_refused_with_a_reason() {
         "CONNECT example.com:80 HTTP/1.1\r\n\r\n".into(),
     ] {
         let answer = ask(proxy, &[&request]).await;
-        assert!(answer.starts_with("HTTP/1.1 403") && answer.contains("not among the hosts"), "{answer}");
+        assert!(answer.starts_with("HTTP/1.1 403") && answer.contains("not among those"), "{answer}");
     }
 }
 

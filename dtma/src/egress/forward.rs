@@ -1,42 +1,17 @@
-//! A forward proxy for one server: `CONNECT`, and plain HTTP by its absolute address. What is not allowed is answered with
-//! 403 and a reason, so that its log says why.
+//! For a machine on which dtma may not set firewall rules, when its owner allows that: a forward proxy for one server, which has
+//! to honour the proxy variables. `CONNECT`, and plain HTTP by its absolute address. What is not allowed is answered with 403 and
+//! a reason, so that the server's log says why.
 
-use super::Rules;
-use std::{io, net::IpAddr, sync::Arc, time::Duration};
+use super::{refusal::Why, way::Way};
+use std::{io, sync::Arc, time::Duration};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt, copy_bidirectional},
-    net::{TcpListener, TcpStream},
-    sync::Semaphore,
-    task::JoinSet,
+    net::TcpStream,
     time::timeout,
 };
 
 const HEAD_LIMIT: usize = 16 * 1024;
 const HEAD_TIME: Duration = Duration::from_secs(10);
-const DIAL_TIME: Duration = Duration::from_secs(10);
-const CONNECTIONS: usize = 128;
-
-pub(super) async fn run(listener: TcpListener, rules: Rules, reachable: fn(IpAddr) -> bool) {
-    let rules = Arc::new(rules);
-    let room = Arc::new(Semaphore::new(CONNECTIONS));
-    // Ends with this task: a server that may go out no longer keeps no tunnel.
-    let mut tunnels = JoinSet::new();
-    loop {
-        while tunnels.try_join_next().is_some() {}
-        let Ok(permit) = room.clone().acquire_owned().await else { return };
-        let Ok((client, _)) = listener.accept().await else {
-            tokio::time::sleep(Duration::from_millis(50)).await;
-            continue;
-        };
-        let rules = rules.clone();
-        tunnels.spawn(async move {
-            let _permit = permit;
-            if let Err(error) = serve(client, &rules, reachable).await {
-                tracing::debug!(%error, "a way out ended");
-            }
-        });
-    }
-}
 
 /// What the first line asks for.
 struct Asked {
@@ -47,7 +22,7 @@ struct Asked {
     tunnel: bool,
 }
 
-async fn serve(mut client: TcpStream, rules: &Rules, reachable: fn(IpAddr) -> bool) -> io::Result<()> {
+pub(super) async fn serve(mut client: TcpStream, way: Arc<Way>) -> io::Result<()> {
     client.set_nodelay(true)?;
     let Some((head, rest)) = timeout(HEAD_TIME, read_head(&mut client)).await?? else {
         return refuse(&mut client, "400 Bad Request", "this is no request that a proxy takes").await;
@@ -55,37 +30,22 @@ async fn serve(mut client: TcpStream, rules: &Rules, reachable: fn(IpAddr) -> bo
     let Some(asked) = parse(&head) else {
         return refuse(&mut client, "400 Bad Request", "this is no request that a proxy takes").await;
     };
-    if !rules.allows(&asked.host, asked.port) {
-        tracing::info!(host = %asked.host, port = asked.port, "a server asked for a host that it may not reach");
-        let why = format!("{}:{} is not among the hosts that this server may reach", asked.host, asked.port);
-        return refuse(&mut client, "403 Forbidden", &why).await;
+    let Asked { host, port, head, tunnel } = asked;
+    if let Err(why) = way.allow(&host, port) {
+        return refuse(&mut client, "403 Forbidden", &format!("{host}:{port}: {why}")).await;
     }
-    let mut upstream = match timeout(DIAL_TIME, dial(&asked, reachable)).await? {
+    let mut upstream = match way.dial(&host, port).await {
         Ok(Some(upstream)) => upstream,
-        Ok(None) => return refuse(&mut client, "403 Forbidden", "the host has no public address").await,
+        Ok(None) => return refuse(&mut client, "403 Forbidden", &format!("{host}:{port}: {}", Why::Address)).await,
         Err(_) => return refuse(&mut client, "502 Bad Gateway", "the host does not answer").await,
     };
-    upstream.set_nodelay(true)?;
-    if asked.tunnel {
+    if tunnel {
         client.write_all(b"HTTP/1.1 200 Connection established\r\n\r\n").await?;
     }
-    upstream.write_all(&asked.head).await?;
+    upstream.write_all(&head).await?;
     upstream.write_all(&rest).await?;
     copy_bidirectional(&mut client, &mut upstream).await?;
     Ok(())
-}
-
-/// The name is resolved here, once, and what it gave is what is connected to.
-async fn dial(asked: &Asked, reachable: fn(IpAddr) -> bool) -> io::Result<Option<TcpStream>> {
-    let found: Vec<_> = tokio::net::lookup_host((asked.host.as_str(), asked.port)).await?.collect();
-    let mut last = None;
-    for address in found.into_iter().filter(|address| reachable(address.ip())).take(4) {
-        match TcpStream::connect(address).await {
-            Ok(stream) => return Ok(Some(stream)),
-            Err(error) => last = Some(error),
-        }
-    }
-    last.map_or(Ok(None), Err)
 }
 
 /// The request's head and what came after it; `None` when it is too long or never ends.
