@@ -67,6 +67,8 @@ pub(crate) async fn run(
 
     let verifier = Verifier::new(&enrolment.capability_keys, enrolment.toolbox_id, enrolment.owner)
         .context("the keys of the enrolment cannot be used; enrol again")?;
+    let clock_kept = ledger.clock().load()?.unwrap_or(0);
+    verifier.observe(clock_kept);
     if let Some(held) = ledger.revocations().load()? {
         // Of unknown age, so only reading is allowed by it; but what was revoked stays revoked.
         verifier.set_revocations(&held, 0).context("the revocations of the ledger cannot be used")?;
@@ -135,6 +137,7 @@ pub(crate) async fn run(
         }
     };
     let checking = watched.heart("check-in");
+    let (hear, heard) = watch::channel(());
     let checkin = CheckIn {
         heart: checking.clone(),
         device,
@@ -144,10 +147,12 @@ pub(crate) async fn run(
         enrolment: enrolment.clone(),
         gateway: gateway_url.clone(),
         boot_id: uuid::Uuid::now_v7().to_string(),
+        clock_kept,
         waker: waker.clone(),
         report: Box::new(report),
         changed: either(statuses.changes(), standing.clone()),
         desired,
+        heard: hear,
     };
     let router = gateway::router(Parts {
         registry,
@@ -155,6 +160,7 @@ pub(crate) async fn run(
         requests: Arc::new(RequestLog::default()),
         control: Arc::new(control::Handles { waker, statuses: statuses.clone() }),
         records: Records::default(),
+        heard,
         settings: Settings::default(),
     });
 

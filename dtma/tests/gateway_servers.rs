@@ -102,6 +102,7 @@ async fn staged(mut command: Command) -> (Connection, Client, tokio::process::Ch
         requests: Arc::new(RequestLog::default()),
         control: Arc::new(Quiet),
         records: Records::default(),
+        heard: tokio::sync::watch::channel(()).1,
         settings: Settings::default(),
     });
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

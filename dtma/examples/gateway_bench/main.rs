@@ -128,6 +128,7 @@ fn start_gateway() -> Result<(SocketAddr, Issuer), Failure> {
                 requests: Arc::new(RequestLog::default()),
                 control: Arc::new(Quiet),
                 records: Records::default(),
+                heard: tokio::sync::watch::channel(()).1,
                 settings: Settings::default(),
             });
             gateway::serve(listener, router, std::future::pending(), Duration::ZERO).await?;

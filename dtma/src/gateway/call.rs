@@ -134,16 +134,26 @@ async fn send<'m>(
     let limit = caller.gateway.settings.call_timeout.min(left);
     // Dropped without an outcome, the client has gone away: the connection to the server withdraws the call.
     let mut gone = Gone { caller, target, noted: false };
-    let answer = match &under_way {
-        None => server.connection.forward(message, rewrite, limit).await,
-        Some(call) => tokio::select! {
-            answer = server.connection.forward(message, rewrite, limit) => answer,
-            // Cancel-safe: a permit that is not taken stays.
-            () = call.cancelled.notified() => {
-                gone.note(Outcome::Cancelled);
-                return Err(Denial::rpc(Some(id), code::INTERNAL, "cancelled"));
-            }
-        },
+    let cancelled = async {
+        match &under_way {
+            Some(call) => call.cancelled.notified().await,
+            None => std::future::pending().await,
+        }
+    };
+    let answer = tokio::select! {
+        biased;
+        // Not cancel-safe, and need not be: dropped, it withdraws the call.
+        answer = server.connection.forward(message, rewrite, limit) => answer,
+        // Cancel-safe: a permit that is not taken stays.
+        () = cancelled => {
+            gone.note(Outcome::Cancelled);
+            return Err(Denial::rpc(Some(id), code::INTERNAL, "cancelled"));
+        }
+        // Cancel-safe: it only looks.
+        () = revoked(caller) => {
+            gone.note(Outcome::Revoked);
+            return Err(Denial::rpc(Some(id), code::INTERNAL, "the capability was revoked during the call"));
+        }
     };
     match answer {
         Ok(answer) => {
@@ -163,6 +173,18 @@ async fn send<'m>(
             Err(Denial::rpc(Some(id), code::INTERNAL, what))
         }
     }
+}
+
+/// Resolves when the caller's capability is no good any more, by what the control plane said during the call.
+async fn revoked(caller: &Caller<'_>) {
+    let mut heard = caller.gateway.heard.clone();
+    // An end of the channel is the end of the daemon, which is no revocation.
+    while heard.changed().await.is_ok() {
+        if caller.gateway.verifier.recheck(&caller.checked, now()).is_err() {
+            return;
+        }
+    }
+    std::future::pending().await
 }
 
 fn deliver(caller: &Caller<'_>, snapshot: &Snapshot, id: &str, answer: &Answer) -> Response {

@@ -50,7 +50,7 @@ use std::{
     sync::Arc,
     time::{Duration, SystemTime},
 };
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 
 /// Streams of events that may be open at once.
 const STREAMS: usize = 512;
@@ -88,6 +88,8 @@ pub struct Parts {
     pub requests: Arc<dyn Requests>,
     pub control: Arc<dyn Control>,
     pub records: Records,
+    /// Marked as changed whenever the verifier heard of revocations or keys: calls under way are then looked at again.
+    pub heard: watch::Receiver<()>,
     pub settings: Settings,
 }
 
@@ -100,6 +102,7 @@ pub(crate) struct Inner {
     requests: Arc<dyn Requests>,
     control: Arc<dyn Control>,
     records: Records,
+    heard: watch::Receiver<()>,
     settings: Settings,
     metrics: metrics::Metrics,
     sessions: sessions::Sessions,
@@ -131,7 +134,7 @@ struct Caller<'g> {
 
 /// `/mcp`, `/mcp/{server}`, `/healthz`, `/metrics`, `/wake`, `/servers/{name}/logs`.
 pub fn router(parts: Parts) -> Router {
-    let Parts { registry, verifier, requests, control, records, settings } = parts;
+    let Parts { registry, verifier, requests, control, records, heard, settings } = parts;
     let gateway = Gateway(Arc::new(Inner {
         room: Semaphore::new(settings.max_held.max(settings.max_body)),
         registry,
@@ -139,6 +142,7 @@ pub fn router(parts: Parts) -> Router {
         requests,
         control,
         records,
+        heard,
         settings,
         metrics: metrics::Metrics::default(),
         sessions: sessions::Sessions::default(),

@@ -26,18 +26,21 @@ pub enum Outcome {
     TimedOut,
     /// The capability ended while the call was under way.
     Expired,
+    /// The capability was revoked while the call was under way.
+    Revoked,
     /// The server is not running, or its answer could not be used.
     Unavailable,
 }
 
 impl Outcome {
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Answered,
         Self::Failed,
         Self::Refused,
         Self::Cancelled,
         Self::TimedOut,
         Self::Expired,
+        Self::Revoked,
         Self::Unavailable,
     ];
 
@@ -49,6 +52,7 @@ impl Outcome {
             Self::Cancelled => "cancelled",
             Self::TimedOut => "timed_out",
             Self::Expired => "expired",
+            Self::Revoked => "revoked",
             Self::Unavailable => "unavailable",
         }
     }

@@ -63,6 +63,11 @@ impl Ledger {
         Document::new(&self.folder, "revocations")
     }
 
+    /// The latest time of the control plane that was heard, seconds since the epoch.
+    pub fn clock(&self) -> Document<i64> {
+        Document::new(&self.folder, "clock")
+    }
+
     pub fn pins(&self) -> Document<Pins> {
         Document::new(&self.folder, "pins")
     }

@@ -28,9 +28,9 @@ fn bound(failures: u32) -> Duration {
     FIRST.saturating_mul(1 << failures.min(10)).min(MOST)
 }
 
-/// Plus or minus a tenth.
+/// Plus or minus a fifth.
 pub(super) fn jitter(interval: Duration) -> Duration {
-    interval.mul_f64(rand::rng().random_range(0.9..1.1))
+    interval.mul_f64(rand::rng().random_range(0.8..1.2))
 }
 
 #[cfg(test)]
@@ -53,7 +53,7 @@ mod tests {
         }
         let interval = Duration::from_secs(30);
         for _ in 0..100 {
-            assert!((Duration::from_secs(27)..=Duration::from_secs(33)).contains(&jitter(interval)));
+            assert!((Duration::from_secs(24)..=Duration::from_secs(36)).contains(&jitter(interval)));
         }
     }
 }

@@ -35,6 +35,8 @@ const GATHER: Duration = Duration::from_millis(10);
 /// A request and whatever is done with its answer take no longer, unless something hangs.
 const TURN: Duration = Duration::from_secs(120);
 const INTERVALS: std::ops::RangeInclusive<u32> = 1..=3600;
+/// Seconds between two times that are kept.
+const CLOCK_EVERY: i64 = 60;
 /// A clock that is off by more is reported.
 const SKEW: i64 = 30;
 
@@ -79,11 +81,15 @@ pub struct CheckIn {
     pub enrolment: Enrolment,
     pub gateway: String,
     pub boot_id: String,
+    /// The control plane's time that the ledger has, seconds since the epoch.
+    pub clock_kept: i64,
     pub waker: Waker,
     /// Called for every check-in; the receiver says when it would answer differently.
     pub report: Box<dyn Fn() -> Report + Send + Sync>,
     pub changed: watch::Receiver<()>,
     pub desired: watch::Sender<Option<DesiredState>>,
+    /// Told of each list of revocations and each set of keys.
+    pub heard: watch::Sender<()>,
 }
 
 impl CheckIn {
@@ -111,7 +117,9 @@ impl CheckIn {
                 }
                 Err(error) => {
                     log(&error);
-                    backoff.next()
+                    let wait = backoff.next();
+                    // At least as long as it asks for; what is above that keeps toolboxes apart.
+                    error.retry_after().map_or(wait, |asked| asked + wait)
                 }
             };
             let until = begun + wait;
@@ -176,12 +184,25 @@ impl CheckIn {
         }
         *skew_told = skew.abs() > SKEW;
         self.verifier.observe(now);
+        self.clock(now);
         self.revocations(&reply, now);
         self.keys(&reply);
+        self.heard.send_replace(());
         if let Some(offered) = reply.desired {
             self.desired(offered);
         }
         if INTERVALS.contains(&reply.interval) { Duration::from_secs(reply.interval.into()) } else { interval }
+    }
+
+    /// The control plane's time outlives a restart, so that a machine whose clock was turned back accepts no token that ended.
+    fn clock(&mut self, now: i64) {
+        if now - self.clock_kept < CLOCK_EVERY {
+            return;
+        }
+        match self.ledger.clock().store(&now) {
+            Ok(()) => self.clock_kept = now,
+            Err(error) => tracing::warn!(%error, "the time could not be kept"),
+        }
     }
 
     fn revocations(&self, reply: &CheckInReply, now: i64) {

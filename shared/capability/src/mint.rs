@@ -20,6 +20,10 @@ pub enum MintError {
     Key(#[from] KeyError),
 }
 
+/// Calls that a capability allows unless its maker says otherwise: more than any agent makes in a quarter of an hour, and few
+/// enough to end a loop that nobody watches.
+pub const CALLS: u64 = 100_000;
+
 /// Whom a capability is for.
 #[derive(Clone, Copy, Debug)]
 pub struct Bearer {
@@ -49,6 +53,7 @@ impl Bearer {
             nbf: now,
             exp,
             ep: self.epoch,
+            calls: Some(CALLS),
             tools,
         })
     }

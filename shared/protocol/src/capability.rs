@@ -22,6 +22,9 @@ pub struct Claims {
     pub exp: i64,
     /// The agent's revocation epoch.
     pub ep: u64,
+    /// How many calls may be made with it at most; absent for any number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub calls: Option<u64>,
     pub tools: Vec<GrantedTool>,
 }
 

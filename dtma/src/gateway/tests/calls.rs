@@ -66,6 +66,39 @@ async fn the_end_of_the_capability_ends_a_call_under_way() {
 }
 
 #[tokio::test]
+async fn a_revocation_ends_the_calls_under_way_that_it_is_about() {
+    let stage = Arc::new(Stage::new().await);
+    let (token, other) = (stage.full(), {
+        let mut claims = stage.bearer().claims(vec![stage.grant("alpha", "slow")], now(), None).unwrap();
+        claims.sub = format!("agent:{}", AgentId::new());
+        stage.minter.mint(&claims).unwrap()
+    });
+    let slow = |token: String, ms: u64| {
+        let stage = stage.clone();
+        tokio::spawn(async move { stage.call(&token, "alpha__slow", json!({"ms": ms})).await })
+    };
+    let (revoked, kept) = (slow(token, 60_000), slow(other, 1_500));
+    while stage.calls() < 2 {
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+    // Hearing of something else ends nothing.
+    stage.hear.send(()).unwrap();
+    tokio::time::sleep(Duration::from_millis(20)).await;
+    assert!(!revoked.is_finished() && !kept.is_finished());
+
+    let list = Revocations { sequence: 2, epochs: [(stage.agent, u64::MAX)].into(), revoked: vec![] };
+    stage.verifier.set_revocations(&list, now()).unwrap();
+    stage.hear.send(()).unwrap();
+    let reply = revoked.await.unwrap();
+    assert_eq!(reply.error_code(), Some(-32603));
+    assert!(stage.records.take(9).0.iter().any(|record| record.outcome == Outcome::Revoked));
+    assert!(kept.await.unwrap().error_code().is_none());
+    while !stage.seen.lock().unwrap().iter().any(|line| line.contains("notifications/cancelled")) {
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+}
+
+#[tokio::test]
 async fn a_client_that_goes_away_cancels_its_call() {
     let stage = Arc::new(Stage::new().await);
     let (caller, token) = (stage.clone(), stage.full());

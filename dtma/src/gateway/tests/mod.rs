@@ -45,6 +45,7 @@ struct Stage {
     agent: AgentId,
     /// What each server was asked, in its own words.
     seen: Arc<Mutex<Vec<String>>>,
+    hear: watch::Sender<()>,
 }
 
 struct Daemon(Arc<Mutex<u32>>);
@@ -91,6 +92,7 @@ impl Stage {
         let verifier = Verifier::new(&keys, toolbox, owner).unwrap();
         verifier.set_revocations(&Revocations::default(), now()).unwrap();
         let (registry, records) = (Registry::default(), Records::default());
+        let (hear, heard) = watch::channel(());
         let (requests, woken, seen) = (Arc::new(RequestLog::default()), Arc::default(), Arc::default());
         let stage = Self {
             router: router(Parts {
@@ -99,6 +101,7 @@ impl Stage {
                 requests: requests.clone(),
                 control: Arc::new(Daemon(Arc::clone(&woken))),
                 records: records.clone(),
+                heard,
                 settings,
             }),
             registry,
@@ -111,6 +114,7 @@ impl Stage {
             owner,
             agent: AgentId::new(),
             seen,
+            hear,
         };
         stage.server("alpha", &["echo", "slow", "leak", "fail"]).await;
         stage.server("beta", &["echo"]).await;

@@ -20,7 +20,8 @@ impl Engine {
         let bridge = format!("agc{}", std::process::id());
         let addressed = ip(&["link", "add", &bridge, "type", "bridge"])
             && ip(&["address", "add", "192.0.2.1/24", "dev", &bridge])
-            && ip(&["link", "set", &bridge, "up"]);
+            && ip(&["link", "set", &bridge, "up"])
+            && ways_out(&bridge, "-I");
         let mut engine = Self { folder, options: options.to_vec(), bridge, process: None };
         if !addressed {
             eprintln!("SKIPPED: no bridge can be made here for a Docker engine of the test's own");
@@ -103,6 +104,19 @@ impl Engine {
     }
 }
 
+/// Its installers reach the registries; the engine itself sets no rules, because they would be the machine's engine's.
+fn ways_out(bridge: &str, action: &str) -> bool {
+    let rules: [&[&str]; 3] = [
+        &["nat", "POSTROUTING", "-s", "192.0.2.0/24", "!", "-o", bridge, "-j", "MASQUERADE"],
+        &["filter", "FORWARD", "-i", bridge, "-j", "ACCEPT"],
+        &["filter", "FORWARD", "-o", bridge, "-j", "ACCEPT"],
+    ];
+    rules.iter().all(|rule| {
+        let words = [&["-w", "5", "-t", rule[0], action], &rule[1..]].concat();
+        Command::new("iptables").args(words).output().is_ok_and(|output| output.status.success())
+    })
+}
+
 fn ip(words: &[&str]) -> bool {
     Command::new("ip").args(words).output().is_ok_and(|output| output.status.success())
 }
@@ -121,6 +135,7 @@ impl Drop for Engine {
             let _ = Command::new("kill").arg(process.id().to_string()).output();
             let _ = process.wait();
         }
+        ways_out(&self.bridge, "-D");
         ip(&["link", "delete", &self.bridge]);
         // A containerd that outlived an engine which was killed.
         let _ = Command::new("pkill").arg("-f").arg(self.folder.path()).output();

@@ -12,8 +12,6 @@ use std::{
     },
 };
 
-const MAX_CALLS: u64 = 100_000;
-
 /// What stood in a token whose signature is good.
 pub(super) struct Token {
     pub(super) claims: Claims,
@@ -87,7 +85,8 @@ impl Checked {
             .into_iter()
             .find(|place| self.token.constraints[*place].holds(tools[*place].args.as_ref(), arguments))
             .ok_or(Refusal::Arguments)?;
-        if self.token.calls.fetch_add(1, Ordering::Relaxed) >= MAX_CALLS {
+        let made = self.token.calls.fetch_add(1, Ordering::Relaxed);
+        if self.token.claims.calls.is_some_and(|most| made >= most) {
             return Err(Refusal::Exhausted);
         }
         Ok(&tools[place])
