@@ -21,7 +21,7 @@ pub(super) struct Token {
     /// Server, then tool, to the places in `claims.tools`: the same tool may be granted twice, for different arguments.
     granted: HashMap<String, HashMap<String, Vec<usize>>>,
     constraints: Vec<Constraint>,
-    calls: AtomicU64,
+    pub(super) calls: Arc<AtomicU64>,
 }
 
 impl Token {
@@ -34,7 +34,7 @@ impl Token {
             server.entry(tool.tool.clone()).or_default().push(place);
         }
         let constraints = claims.tools.iter().map(|_| Constraint::default()).collect();
-        Ok(Self { claims, agent, kid, key, granted, constraints, calls: AtomicU64::new(0) })
+        Ok(Self { claims, agent, kid, key, granted, constraints, calls: Arc::default() })
     }
 }
 

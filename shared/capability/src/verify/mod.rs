@@ -80,15 +80,18 @@ impl Verifier {
             return Err(Refusal::TooLarge);
         }
         let digest = Cache::digest(token);
-        let (found, fresh) = match self.0.cache.get(&digest) {
-            Some(found) => (found, false),
-            None => (Arc::new(self.open(token)?), true),
+        let (token, read_only) = match self.0.cache.get(&digest) {
+            Some(found) => {
+                let read_only = self.check(&found, now)?;
+                (found, read_only)
+            }
+            None => {
+                let opened = self.open(token)?;
+                let read_only = self.check(&opened, now)?;
+                (self.0.cache.insert(digest, opened, self.time(now)), read_only)
+            }
         };
-        let read_only = self.check(&found, now)?;
-        if fresh {
-            self.0.cache.insert(digest, found.clone(), self.time(now));
-        }
-        Ok(Arc::new(Checked { token: found, read_only }))
+        Ok(Arc::new(Checked { token, read_only }))
     }
 
     /// Asks again about a token that was found good: before each step of a long call, or when revocations arrived.

@@ -224,6 +224,12 @@ fn a_token_makes_only_so_many_calls() {
     }
     let checked = place.verifier.verify(&three, NOW).expect("good");
     assert_eq!(checked.allows("time", "get", "d1", &json!({})).err(), Some(Refusal::Exhausted));
+    // Nor by showing so many others in between that it was forgotten.
+    for _ in 0..600 {
+        place.verifier.verify(&place.token(), NOW).expect("good");
+    }
+    let checked = place.verifier.verify(&three, NOW).expect("good");
+    assert_eq!(checked.allows("time", "get", "d1", &json!({})).err(), Some(Refusal::Exhausted));
     let checked = place.verifier.verify(&any, NOW).expect("good");
     assert!((0..1000).all(|_| checked.allows("time", "get", "d1", &json!({})).is_ok()));
 }
