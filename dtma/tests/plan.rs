@@ -64,7 +64,7 @@ fn an_upgrade_of_the_daemon_does_not_change_what_a_container_is_compared_by() {
     let mut spec = spec(1, 0, 0);
     spec.env.insert("A".into(), "b".into());
     spec.hosts.push("a.example:443".into());
-    let text = r#"[1,"s1",{"image":"i0","kind":"oci"},[],{"A":"b"},[],["a.example:443"]]"#;
+    let text = r#"[1,"s1",{"kind":"oci","image":"i0"},[],{"A":"b"},[],["a.example:443"]]"#;
     let digest: String = Sha256::digest(text).iter().map(|byte| format!("{byte:02x}")).collect();
     assert_eq!(spec_digest(&spec), digest);
     spec.revision = 7;

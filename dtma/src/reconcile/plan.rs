@@ -63,8 +63,11 @@ const FORMAT: u32 = 1;
 /// revision.
 pub fn spec_digest(spec: &ServerSpec) -> String {
     let ServerSpec { id: _, name, source, args, env, secrets, hosts, revision: _ } = spec;
-    let text = serde_json::json!([FORMAT, name, source, args, env, secrets, hosts]).to_string();
-    crate::hex(&Sha256::digest(text))
+    let mut hash = Sha256::new();
+    // Written as it is declared, and not by way of a JSON tree: whether that keeps an order is decided by other crates' features.
+    serde_json::to_writer(&mut hash, &(FORMAT, name, source, args, env, secrets, hosts))
+        .expect("texts, lists and maps of texts can always be written");
+    crate::hex(&hash.finalize())
 }
 
 pub fn plan(observed: &Observed, desired: Option<&DesiredState>) -> Vec<Step> {
