@@ -106,6 +106,7 @@ impl CheckIn {
             sequence += 1;
             self.heart.beat(TURN);
             let begun = Instant::now();
+            let mut apart = APART;
             let (request, tools) = self.request(sequence, &told);
             let wait = match self.device.post("/api/toolboxes/checkin", self.now(), &request).await {
                 Ok(reply) => {
@@ -118,7 +119,8 @@ impl CheckIn {
                 Err(error) => {
                     log(&error);
                     let wait = backoff.next();
-                    // At least as long as it asks for; what is above that keeps toolboxes apart.
+                    // At least as long as it asks for, whatever wakes us; what is above that keeps toolboxes apart.
+                    apart = apart.max(error.retry_after().unwrap_or_default());
                     error.retry_after().map_or(wait, |asked| asked + wait)
                 }
             };
@@ -136,7 +138,7 @@ impl CheckIn {
                 () = self.waker.notify.notified() => {}
                 () = tokio::time::sleep_until(until) => {}
             }
-            tokio::time::sleep_until(begun + APART).await;
+            tokio::time::sleep_until(begun + apart).await;
         }
     }
 
