@@ -27,6 +27,7 @@ use crate::{
     cli::{Catalog, Cli, Command},
     client::Client,
     home::Home,
+    terminal::{line, lines},
     trouble::Trouble,
 };
 use serde::Serialize;
@@ -67,14 +68,4 @@ async fn token(home: &Home, json: bool) -> Result<(), Trouble> {
 
 fn print_json(value: &impl Serialize) {
     put!("{}", serde_json::to_string(value).expect("what is printed is plain JSON"));
-}
-
-/// Text from elsewhere, as one line that cannot move the cursor or change colours.
-fn line(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
-}
-
-/// Text from elsewhere, with its own lines kept.
-fn lines(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() && c != '\n' && c != '\t' { ' ' } else { c }).collect()
 }

@@ -48,7 +48,7 @@ pub async fn prepare(home: &Home, config: &mut Config, gateway: &str) -> Result<
     let client = Client::to(home, &config.url()).await?;
     if let Some(id) = config.toolbox_id
         && enrolled(home)
-        && client.get::<Toolbox>(&format!("/api/toolboxes/{id}")).await.is_ok()
+        && client.find::<Toolbox>(&format!("/api/toolboxes/{id}")).await?.is_some()
     {
         return Ok(prepared);
     }
