@@ -16,11 +16,13 @@ use protocol::{
     chat::{ChatReply, ChatRequest},
     ids::{RunId, SessionId},
 };
+use tokio::sync::oneshot;
 
 /// Room for ten files of 64 KiB in base64.
 const BODY_MAX: usize = 2 * 1024 * 1024;
 
-/// One turn, as JSON or as events. What cannot become a turn is refused as a problem in both.
+/// One turn, as JSON or as events. What cannot become a turn is refused as a problem in both. A turn goes on when its caller
+/// leaves: what it has begun is finished, and the session remembers it.
 pub(crate) async fn chat(
     user: User,
     headers: HeaderMap,
@@ -30,12 +32,16 @@ pub(crate) async fn chat(
     let new = SessionId::new();
     if !wants_events(&headers) {
         let turn = Either::open(&state, &user, &request, new, Reporter::default()).await?;
-        return Ok(Json(turn.run(request).await?).into_response());
+        let (done, reply) = oneshot::channel();
+        detached(async move {
+            // Nobody may be waiting any more.
+            let _ = done.send(turn.run(request).await);
+        });
+        return Ok(Json(reply.await.map_err(Error::internal)??).into_response());
     }
     let (report, received) = Reporter::channel();
     let (thread_id, run_id) = (request.session_id.unwrap_or(new), RunId::new());
     let turn = Either::open(&state, &user, &request, new, report.clone()).await?;
-    // The turn goes on when its caller leaves: what it has begun is finished, and the session remembers it.
     detached(async move {
         report.send(Event::RunStarted { thread_id, run_id });
         match turn.run(request).await {
