@@ -192,11 +192,12 @@ fn merge(needs: &[String], ranked: Vec<Vec<Ranked>>, limit: usize) -> Vec<Found>
                 return servers;
             }
             let next = queue.find(|one| {
-                let text = format!("text {}", domain::text::words(&one.entry.description).join(" "));
-                !seen.contains(&one.entry.name)
-                    && !seen.contains(&text)
-                    && seen.insert(one.entry.name.clone())
-                    && seen.insert(text)
+                let texts =
+                    one.entry.descriptions().map(|text| format!("text {}", domain::text::words(text).join(" ")));
+                let keys: Vec<String> = texts.chain([one.entry.name.clone()]).collect();
+                let new = !keys.iter().any(|key| seen.contains(key));
+                seen.extend(keys.into_iter().filter(|_| new));
+                new
             });
             servers.extend(next.map(|one| Found {
                 name: one.entry.name,
