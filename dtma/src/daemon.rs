@@ -6,6 +6,7 @@
 //! | reconciler | `desired`, changes of statuses, its interval | `standing`; starts and ends the servers' tasks |
 //! | a server's task | its container, its connection | statuses, the gateway's registry |
 //! | gateway | requests | the check-in (`/wake`) |
+//! | events | its interval, a full queue of calls, a check-in that succeeded | nobody |
 //! | tidying | its interval | nobody |
 //! | status file | changes of statuses and standing | `state.json` |
 //! | watchdog | each loop's heart | the service manager |
@@ -25,6 +26,7 @@ use crate::{
     config::ServerOptions,
     docker::{Engine, Pipes},
     egress::{self, Egress, Firewall, Guard},
+    events::{Refusals, Sources, Uploader},
     gateway::{self, Parts, Records, Registry, RequestLog, Settings},
     ledger::{Enrolment, Ledger},
     link::{CheckIn, Client, Report, Waker, client::Device, credentials::Vault},
@@ -91,13 +93,18 @@ pub(crate) async fn run(
     let pins = ledger.pins().load()?.unwrap_or_default();
     let vault =
         Vault { device: device.clone(), owner: enrolment.owner, keys: keys.clone(), verifier: verifier.clone() };
+    let refusals = Refusals::default();
     let shop = Arc::new(Workshop {
         toolbox: enrolment.toolbox_id,
         engine: Arc::new(engine),
         packages: packages.clone(),
         registry: registry.clone(),
         wire: wire.clone(),
-        egress: Egress::new(egress::Settings { unguarded: options.allow_unguarded, ..Default::default() }),
+        egress: Egress::new(egress::Settings {
+            refused: refusals.sink(),
+            unguarded: options.allow_unguarded,
+            ..Default::default()
+        }),
         credentials: Arc::new(vault),
         statuses: statuses.clone(),
         limits: options.limits(),
@@ -138,6 +145,15 @@ pub(crate) async fn run(
     };
     let checking = watched.heart("check-in");
     let (hear, heard) = watch::channel(());
+    let (requests, records) = (Arc::new(RequestLog::default()), Records::default());
+    let uploader = Uploader {
+        heart: watched.heart("events"),
+        device: device.clone(),
+        verifier: verifier.clone(),
+        sources: Sources { records: records.clone(), requests: requests.clone(), refusals, statuses: statuses.clone() },
+        spool: ledger.spool()?,
+        heard: heard.clone(),
+    };
     let checkin = CheckIn {
         heart: checking.clone(),
         device,
@@ -157,9 +173,9 @@ pub(crate) async fn run(
     let router = gateway::router(Parts {
         registry,
         verifier,
-        requests: Arc::new(RequestLog::default()),
+        requests,
         control: Arc::new(control::Handles { waker, statuses: statuses.clone() }),
-        records: Records::default(),
+        records,
         heard,
         settings: Settings::default(),
     });
@@ -178,6 +194,7 @@ pub(crate) async fn run(
     let tasks = [
         tokio::spawn(reconciler.run()),
         tokio::spawn(checkin.run()),
+        tokio::spawn(uploader.run()),
         tokio::spawn(kept.keep()),
         tokio::spawn(packages.keep_tidy()),
         tokio::spawn(manager::feed(watched)),

@@ -5,6 +5,7 @@ pub mod config;
 mod daemon;
 pub mod docker;
 pub mod egress;
+pub mod events;
 pub mod gateway;
 pub mod ledger;
 pub mod link;

@@ -6,9 +6,11 @@ use std::{
     collections::VecDeque,
     sync::{Arc, Mutex, PoisonError},
 };
+use tokio::sync::Notify;
 
 /// Records that are kept until somebody takes them.
 const KEPT: usize = 10_000;
+const HALF: usize = KEPT / 2;
 
 /// What became of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
@@ -86,7 +88,10 @@ fn hex<S: Serializer>(digest: &[u8; 32], serializer: S) -> Result<S::Ok, S::Erro
 
 /// A bounded queue: the newest `KEPT`, and a count of what was lost.
 #[derive(Clone, Default)]
-pub struct Records(Arc<Mutex<Ring>>);
+pub struct Records {
+    ring: Arc<Mutex<Ring>>,
+    filling: Arc<Notify>,
+}
 
 #[derive(Default)]
 struct Ring {
@@ -101,17 +106,26 @@ impl Records {
             agent = %access.agent, server = %access.server, tool = %access.tool,
             outcome = access.outcome.as_str(), micros = access.micros,
         );
-        let mut ring = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if ring.kept.len() == KEPT {
-            ring.kept.pop_front();
-            ring.lost += 1;
+        let mut ring = self.ring.lock().unwrap_or_else(PoisonError::into_inner);
+        match ring.kept.len() {
+            KEPT => {
+                ring.kept.pop_front();
+                ring.lost += 1;
+            }
+            HALF => self.filling.notify_one(),
+            _ => {}
         }
         ring.kept.push_back(access);
     }
 
+    /// Returns when so many are kept that they should be taken.
+    pub async fn filling(&self) {
+        self.filling.notified().await;
+    }
+
     /// The oldest records, to be uploaded, and how many were lost before them.
     pub fn take(&self, most: usize) -> (Vec<Access>, u64) {
-        let mut ring = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut ring = self.ring.lock().unwrap_or_else(PoisonError::into_inner);
         let count = most.min(ring.kept.len());
         (ring.kept.drain(..count).collect(), std::mem::take(&mut ring.lost))
     }

@@ -5,11 +5,13 @@ mod file;
 mod identity;
 mod pins;
 mod series;
+mod spool;
 
 pub use file::{Damage, Document, Error, write_atomically};
 pub use identity::{Enrolment, Identity};
 pub use pins::{Pin, Pins};
 pub use series::{AllSeries, Series};
+pub use spool::Spool;
 
 use crate::update::Updates;
 use protocol::toolbox::{DesiredState, Revocations};
@@ -74,6 +76,11 @@ impl Ledger {
 
     pub fn series(&self) -> Document<AllSeries> {
         Document::new(&self.folder, "series")
+    }
+
+    /// Events that wait for the control plane.
+    pub fn spool(&self) -> Result<Spool, Error> {
+        Spool::open(&self.folder.join("events"))
     }
 
     pub fn updates(&self) -> Document<Updates> {

@@ -6,6 +6,7 @@ mod breakout;
 mod chaos;
 mod confine;
 mod deploy;
+mod events;
 mod failure;
 mod reach;
 mod support;

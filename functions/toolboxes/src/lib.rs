@@ -3,6 +3,7 @@
 mod bounds;
 mod checkin;
 mod enrol;
+mod events;
 mod logs;
 mod servers;
 mod toolboxes;
@@ -57,8 +58,11 @@ pub const ROUTES: &[Route] = &[
     Route::get("/api/toolboxes", Who::User, "Your toolboxes"),
     Route::post("/api/toolboxes/enrol", Who::Enrolment, "Become a toolbox, with its enrolment token as the bearer"),
     Route::post("/api/toolboxes/checkin", Who::Device, "Report what runs; hear what should"),
+    Route::post("/api/toolboxes/events", Who::Device, "Record what has happened"),
     Route::get("/api/toolboxes/{id}", Who::User, "One of your toolboxes"),
     Route::delete("/api/toolboxes/{id}", Who::User, "Forget a toolbox and its servers"),
+    Route::get("/api/toolboxes/{id}/events", Who::User, "What has happened there, newest first")
+        .with_query(&["kind", "before", "limit"]),
     Route::post("/api/toolboxes/{id}/servers", Who::User, "Deploy a server"),
     Route::get("/api/toolboxes/{id}/servers", Who::User, "The servers of a toolbox"),
     Route::get("/api/toolboxes/{id}/servers/{sid}", Who::User, "One server, with its tools"),
@@ -72,6 +76,8 @@ pub fn router(state: State) -> Router {
         .route("/api/toolboxes", post(toolboxes::create).get(toolboxes::list))
         .route("/api/toolboxes/enrol", post(enrol::enrol))
         .route("/api/toolboxes/checkin", post(checkin::checkin))
+        .route("/api/toolboxes/events", post(events::record))
+        .route("/api/toolboxes/{id}/events", get(events::list))
         .route("/api/toolboxes/{id}", get(toolboxes::get).delete(toolboxes::delete))
         .route("/api/toolboxes/{id}/servers", post(servers::create).get(servers::list))
         .route("/api/toolboxes/{id}/servers/{sid}", get(servers::get).delete(servers::delete))

@@ -3,6 +3,7 @@
 mod capabilities;
 mod catalog;
 mod grants;
+mod usage;
 
 use ::catalog::{Selector, import::Importer};
 use axum::{Router, extract::FromRef};
@@ -47,8 +48,9 @@ pub const ROUTES: &[Route] = &[
     grants::CREATE,
     grants::DELETE,
     capabilities::CREATE,
+    usage::GET,
 ];
 
 pub fn router(state: State) -> Router {
-    catalog::router().merge(grants::router()).merge(capabilities::router()).with_state(state)
+    catalog::router().merge(grants::router()).merge(capabilities::router()).merge(usage::router()).with_state(state)
 }

@@ -42,6 +42,9 @@ pub struct Toolbox {
     /// What is wrong with the machine, in words: e.g. that Docker does not answer.
     #[serde(default)]
     pub trouble: Option<String>,
+    /// Seconds that its clock was ahead of the control plane's when it last checked in.
+    #[serde(default)]
+    pub skew: Option<i64>,
 }
 
 /// `POST /api/toolboxes/enrol`, with the enrolment token as the bearer.

@@ -15,6 +15,7 @@ mod chat;
 mod deploy;
 mod doctor;
 mod down;
+mod events;
 mod follow;
 mod grants;
 mod logs;
@@ -52,6 +53,7 @@ pub async fn run(cli: Cli) -> Result<ExitCode, Trouble> {
         Command::Logs(options) => logs::run(&home, &options).await,
         Command::Trace(options) => trace::run(&home, options.run, json).await,
         Command::Grants => grants::run(&home, json).await,
+        Command::Events(options) => events::run(&home, &options, json).await,
     };
     done.map(|()| ExitCode::SUCCESS)
 }

@@ -5,5 +5,6 @@
 mod app;
 mod checkin;
 mod enrol;
+mod events;
 mod servers;
 mod toolboxes;
