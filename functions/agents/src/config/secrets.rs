@@ -158,11 +158,11 @@ fn looks_secret(value: &str) -> bool {
 
 /// A part of a path that nobody would write: whoever knows the address of a webhook may use it.
 fn is_made(part: &str) -> bool {
-    let of = |kind: fn(&u8) -> bool| part.as_bytes().iter().any(|byte| kind(byte));
     let run = part.split(|c: char| !c.is_ascii_alphanumeric()).any(|run| {
         let digits = run.bytes().filter(u8::is_ascii_digit).count();
         run.len() >= 16 && digits > 0 && digits < run.len()
     });
-    let mixed = of(u8::is_ascii_digit) && of(u8::is_ascii_lowercase) && of(u8::is_ascii_uppercase);
+    let has = |kind: fn(&u8) -> bool| part.as_bytes().iter().any(kind);
+    let mixed = has(u8::is_ascii_digit) && has(u8::is_ascii_lowercase) && has(u8::is_ascii_uppercase);
     run || (part.len() >= 16 && mixed && !part.contains('.'))
 }
