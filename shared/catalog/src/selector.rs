@@ -10,6 +10,7 @@ use domain::{
     needs::{self, Need, Term},
     rank::{self, ANSWERED, Entry, Ranked},
 };
+use futures::future::try_join_all;
 use models::embedding::Embedder;
 use protocol::catalog::{Found, SearchReply, ServerJson};
 use std::{collections::HashSet, sync::Arc};
@@ -19,6 +20,8 @@ const DEPTH: usize = 50;
 /// How much the catalog's own words count beside the request's, in the vector that is searched.
 const EXPANDED: f32 = 0.5;
 const EXPANDED_WITH_PRODUCT: f32 = 0.6;
+/// Searches at once for a request of several needs: the database takes longer for each than the way there and back.
+const AT_ONCE: usize = 2;
 /// Characters of a need that its vector is made from.
 const LONGEST_QUERY: usize = 1_000;
 
@@ -178,7 +181,9 @@ impl Selector {
                 raw: own.as_deref().map(vector),
             });
         }
-        let found: Vec<Vec<Entry>> = self.database.catalog_search(caller, self.embedder.name(), &wanted, DEPTH).await?;
+        let search = |some| self.database.catalog_search(caller, self.embedder.name(), some, DEPTH);
+        let searches = wanted.chunks(wanted.len().div_ceil(AT_ONCE).max(1)).map(search);
+        let found: Vec<Vec<Entry>> = try_join_all(searches).await?.into_iter().flatten().collect();
         Ok(needs
             .iter()
             .zip(found)
