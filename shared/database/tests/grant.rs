@@ -324,3 +324,21 @@ async fn what_time_has_ended_is_swept_once() {
     assert_eq!(count(&home.db.database.sweep_run(&Caller::service()).await.unwrap()), 0);
     assert!(matches!(home.db.database.sweep_run(&home.user).await, Err(Error::Forbidden { .. })));
 }
+
+/// The vault keeps credentials under the entry's name, so another entry's server would never get them.
+#[tokio::test]
+async fn a_server_with_secrets_is_shared_within_its_entry_only() {
+    let home = Home::new().await;
+    let create = async |package: &str, entry: Option<&str>, secrets: &[&str]| {
+        let secrets = secrets.iter().map(|key| (*key).to_owned()).collect();
+        let asked = Wanted { catalog_name: entry.map(Into::into), secrets, ..wanted(package) };
+        home.db.database.server_create(&home.user, home.toolbox, &asked).await.unwrap().server.spec.id
+    };
+    let first = create("linear", Some("app.linear/linear"), &["KEY"]).await;
+    assert_eq!(create("linear", Some("app.linear/linear"), &["KEY"]).await, first);
+    assert_ne!(create("linear", Some("somebody.else/linear"), &["KEY"]).await, first);
+    assert_ne!(create("linear", None, &["KEY"]).await, first);
+    // Without secrets it does not matter whose entry it is.
+    let plain = create("time", Some("a.b/time"), &[]).await;
+    assert_eq!(create("time", None, &[]).await, plain);
+}
