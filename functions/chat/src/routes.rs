@@ -10,7 +10,7 @@ use axum::{
     extract::State as From,
     response::{IntoResponse, Response},
 };
-use edge::{Error, Path, User};
+use edge::{Error, Path, User, request::carry};
 use http::{HeaderMap, StatusCode, header};
 use protocol::{
     chat::{ChatReply, ChatRequest},
@@ -36,7 +36,7 @@ pub(crate) async fn chat(
     let (thread_id, run_id) = (request.session_id.unwrap_or(new), RunId::new());
     let turn = Either::open(&state, &user, &request, new, report.clone()).await?;
     // The turn goes on when its caller leaves: what it has begun is finished, and the session remembers it.
-    detached(async move {
+    tokio::spawn(carry(async move {
         report.send(Event::RunStarted { thread_id, run_id });
         match turn.run(request).await {
             Ok(reply) => {
@@ -45,7 +45,7 @@ pub(crate) async fn chat(
             }
             Err(error) => report.failed(&error),
         }
-    });
+    }));
     Ok(events::stream(received))
 }
 
@@ -78,14 +78,6 @@ impl Either {
             Self::Agent(turn) => turn.run().await,
         }
     }
-}
-
-/// Runs on after its request was answered, under the request's id.
-pub(crate) fn detached(work: impl Future<Output = ()> + Send + 'static) {
-    match edge::request::current() {
-        Some(request) => tokio::spawn(request.scope(work)),
-        None => tokio::spawn(work),
-    };
 }
 
 pub(crate) fn wants_events(headers: &HeaderMap) -> bool {

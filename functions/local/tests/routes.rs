@@ -231,6 +231,7 @@ impl Rows {
             public_key: key.public_key().to_string(),
             gateway: "http://127.0.0.1:1".into(),
             version: "0".into(),
+            certificate: None,
         };
         let enrolment = made["enrolment_token"].as_str().unwrap();
         let body = serde_json::to_value(&enrol).unwrap();

@@ -9,6 +9,7 @@ mod error;
 mod identity;
 #[cfg(feature = "hosted")]
 pub mod lambda;
+pub mod mint;
 mod openapi;
 mod parameters;
 pub mod reach;
