@@ -23,14 +23,15 @@ pub(crate) use ending::End;
 pub(crate) use state::State;
 
 use crate::{
-    config::ServerOptions,
+    config::{DEFAULT_LISTEN, ServerOptions},
     docker::{Engine, Pipes},
     egress::{self, Egress, Firewall, Guard},
     events::{Refusals, Sources, Uploader},
-    gateway::{self, Parts, Records, Registry, RequestLog, Settings},
+    gateway::{self, Front, Parts, Records, Registry, RequestLog, Settings},
     ledger::{Enrolment, Ledger},
     link::{CheckIn, Client, Report, Waker, client::Device, credentials::Vault},
     packages::{Packages, Registry as PackageRegistry},
+    place::Place,
     reconcile::{RealWorld, Reconciler, Standing, Statuses, Workshop},
     update::OnTrial,
     watch::Watch,
@@ -64,8 +65,9 @@ pub(crate) async fn run(
     let listener = wire.run(async move { TcpListener::bind(listening).await }).await.with_context(|| {
         format!("cannot listen at {listen}; choose another address with --listen, or stop what listens there")
     })?;
-    let listen = listener.local_addr()?.to_string();
-    let gateway_url = crate::gateway_url(&listen);
+    let place = Place::new(listener.local_addr()?, enrolment.host.as_deref())?;
+    let gateway_url = place.url();
+    let front = front(listener, &place, &ledger)?;
 
     let verifier = Verifier::new(&enrolment.capability_keys, enrolment.toolbox_id, enrolment.owner)
         .context("the keys of the enrolment cannot be used; enrol again")?;
@@ -177,7 +179,7 @@ pub(crate) async fn run(
         control: Arc::new(control::Handles { waker, statuses: statuses.clone() }),
         records,
         heard,
-        settings: Settings::default(),
+        settings: Settings { hosts: place.hosts(), ..Settings::default() },
     });
 
     tracing::info!(gateway = %gateway_url, toolbox = %enrolment.toolbox_id, "dtma runs");
@@ -209,7 +211,7 @@ pub(crate) async fn run(
     let serving = async move {
         let mut end = End::Told;
         let told = async { end = ending.wait(accepting, rolled_back).await };
-        gateway::serve(listener, router, told, GRACE).await.map(|()| end)
+        gateway::serve(front, router, told, GRACE).await.map(|()| end)
     };
     let end = wire.run(serving).await?;
     if end == End::Told {
@@ -218,6 +220,26 @@ pub(crate) async fn run(
     tasks.iter().for_each(|task| task.abort());
     tracing::info!(?end, "dtma ends; servers go on running");
     Ok(end)
+}
+
+/// TLS wherever others can call, with the certificate that the control plane knows.
+fn front(listener: TcpListener, place: &Place, ledger: &Ledger) -> anyhow::Result<Front> {
+    let again = format!(
+        "enrol it again, with a new enrolment token: dtma enrol --again --url URL --token-file FILE --listen {}{}; or listen on the \
+         loopback, e.g. --listen {DEFAULT_LISTEN}",
+        place.listen(),
+        place.host().map(|host| format!(" --host {host}")).unwrap_or_default(),
+    );
+    if !place.is_exposed() {
+        return Ok(Front::plain(listener)?);
+    }
+    let certificate = ledger.certificate().with_context(|| again.clone())?.with_context(|| {
+        format!(
+            "at {} the gateway must speak TLS, but this toolbox enrolled without a certificate; {again}",
+            place.listen()
+        )
+    })?;
+    Front::secure(listener, &certificate).context(again)
 }
 
 /// One receiver for two.

@@ -16,6 +16,7 @@ mod denial;
 mod dispatch;
 mod door;
 mod era;
+mod front;
 mod listing;
 mod metrics;
 mod own;
@@ -32,6 +33,7 @@ mod tests;
 
 pub use control::{Control, Lines};
 pub use door::PeerAddress;
+pub use front::{Front, FrontError};
 pub use own::{RequestLog, Requests, ToolRequest};
 pub use record::{Access, Outcome, Records};
 pub use registry::{Offer, Registry, Server, ServerEntry};

@@ -10,7 +10,7 @@ use axum::{
     extract::State as From,
     response::{IntoResponse, Response},
 };
-use edge::{Error, Path, User};
+use edge::{Error, Path, User, request::carry};
 use http::{HeaderMap, StatusCode, header};
 use protocol::{
     chat::{ChatReply, ChatRequest},
@@ -33,16 +33,16 @@ pub(crate) async fn chat(
     if !wants_events(&headers) {
         let turn = Either::open(&state, &user, &request, new, Reporter::default()).await?;
         let (done, reply) = oneshot::channel();
-        detached(async move {
+        tokio::spawn(carry(async move {
             // Nobody may be waiting any more.
             let _ = done.send(turn.run(request).await);
-        });
+        }));
         return Ok(Json(reply.await.map_err(Error::internal)??).into_response());
     }
     let (report, received) = Reporter::channel();
     let (thread_id, run_id) = (request.session_id.unwrap_or(new), RunId::new());
     let turn = Either::open(&state, &user, &request, new, report.clone()).await?;
-    detached(async move {
+    tokio::spawn(carry(async move {
         report.send(Event::RunStarted { thread_id, run_id });
         match turn.run(request).await {
             Ok(reply) => {
@@ -51,7 +51,7 @@ pub(crate) async fn chat(
             }
             Err(error) => report.failed(&error),
         }
-    });
+    }));
     Ok(events::stream(received))
 }
 
@@ -84,14 +84,6 @@ impl Either {
             Self::Agent(turn) => turn.run().await,
         }
     }
-}
-
-/// Runs on after its request was answered, under the request's id.
-pub(crate) fn detached(work: impl Future<Output = ()> + Send + 'static) {
-    match edge::request::current() {
-        Some(request) => tokio::spawn(request.scope(work)),
-        None => tokio::spawn(work),
-    };
 }
 
 pub(crate) fn wants_events(headers: &HeaderMap) -> bool {

@@ -71,7 +71,7 @@ async fn sign_in(app: &Router, path: &str, email: &str, password: &str) -> Accou
 }
 
 async fn send(app: &Router, method: &str, path: &str, token: Option<&str>, body: Option<Value>) -> (StatusCode, Value) {
-    let mut request = Request::builder().method(method).uri(path);
+    let mut request = Request::builder().method(method).uri(path).header(header::HOST, "127.0.0.1:1");
     if let Some(token) = token {
         request = request.header(header::AUTHORIZATION, format!("Bearer {token}"));
     }
@@ -240,6 +240,7 @@ impl Rows {
             public_key: key.public_key().to_string(),
             gateway: "http://127.0.0.1:1".into(),
             version: "0".into(),
+            certificate: None,
         };
         let enrolment = made["enrolment_token"].as_str().unwrap();
         let body = serde_json::to_value(&enrol).unwrap();
@@ -307,5 +308,36 @@ impl Rows {
         matches!((route.method, route.path), ("DELETE", "/api/agents/{id}" | "/api/grants/{id}"))
             && [StatusCode::CONFLICT, StatusCode::FORBIDDEN, StatusCode::NOT_FOUND, StatusCode::UNPROCESSABLE_ENTITY]
                 .contains(&status)
+    }
+}
+
+#[tokio::test]
+async fn a_page_elsewhere_reaches_nothing() {
+    let setup = setup().await;
+    let ask = async |method: &str, path: &str, host: &str, origin: Option<&str>| {
+        let mut request = Request::builder().method(method).uri(path).header(header::HOST, host);
+        request = request.header(header::CONTENT_TYPE, "application/json");
+        request = request.header(header::AUTHORIZATION, format!("Bearer {}", setup.alice.token));
+        if let Some(origin) = origin {
+            request = request.header(header::ORIGIN, origin);
+        }
+        let request = request.body(Body::from("{}")).unwrap();
+        setup.app.clone().oneshot(request).await.unwrap().status()
+    };
+    // Its name leads here: every route is closed to it, the open ones and what does not exist too.
+    for path in ["/api/agents", "/healthz", "/docs", "/openapi.json", "/nothing", "/"] {
+        assert_eq!(ask("GET", path, "evil.example", None).await, StatusCode::FORBIDDEN, "{path}");
+        assert_ne!(ask("GET", path, "localhost:1", None).await, StatusCode::FORBIDDEN, "{path}");
+    }
+    for (path, done) in
+        [("/api/sessions/create", StatusCode::CREATED), ("/auth/v1/signup", StatusCode::UNPROCESSABLE_ENTITY)]
+    {
+        assert_eq!(
+            ask("POST", path, "127.0.0.1:1", Some("https://evil.example")).await,
+            StatusCode::FORBIDDEN,
+            "{path}"
+        );
+        assert_eq!(ask("POST", path, "127.0.0.1:1", Some("http://127.0.0.1:1")).await, done, "{path}");
+        assert_eq!(ask("POST", path, "127.0.0.1:1", None).await, done, "{path}");
     }
 }

@@ -35,6 +35,22 @@ pub(crate) fn gateway(text: &str) -> Result<(), Error> {
     }
 }
 
+/// The digest of a certificate, as the database keeps it.
+pub(crate) fn certificate(text: Option<&str>) -> Result<(), Error> {
+    match text {
+        Some(text) if !is_digest(text) => Err(Error::invalid(
+            "The certificate's digest is not one.",
+            "Send the SHA-256 of its DER as 64 digits, lower-case hex.",
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// SHA-256, hex.
+fn is_digest(text: &str) -> bool {
+    text.len() == 64 && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
+}
+
 /// A version, a boot id: short and printable.
 pub(crate) fn word(text: &str) -> Result<(), Error> {
     if (1..=100).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic()) {
@@ -110,8 +126,7 @@ pub(crate) fn events(upload: &mut EventUpload) -> Result<(), Error> {
 /// A tool that does not fit is not recorded, so nothing can be granted to call it.
 fn fits(tool: &Tool) -> bool {
     let name = (1..=128).contains(&tool.name.len()) && tool.name.bytes().all(|byte| byte.is_ascii_graphic());
-    let digest = tool.digest.len() == 64 && tool.digest.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
-    name && digest && tool.definition.to_string().len() <= DEFINITION
+    name && is_digest(&tool.digest) && tool.definition.to_string().len() <= DEFINITION
 }
 
 fn tail(lines: &mut Vec<String>) {

@@ -33,12 +33,14 @@ pub struct State {
 impl State {
     /// For the embedded default: the toolbox is on this machine.
     pub fn local(edge: Context, minter: Arc<Minter>, control_plane: &str) -> Self {
-        Self::new(edge, Wake::local(minter.clone()), Relay::local(minter.clone()), &minter, control_plane)
+        let (wake, relay) = (Wake::local(&edge, minter.clone()), Relay::local(&edge, minter.clone()));
+        Self::new(edge, wake, relay, &minter, control_plane)
     }
 
     /// For hosted functions: toolboxes have public addresses.
     pub fn hosted(edge: Context, minter: Arc<Minter>, control_plane: &str) -> Self {
-        Self::new(edge, Wake::hosted(minter.clone()), Relay::hosted(minter.clone()), &minter, control_plane)
+        let (wake, relay) = (Wake::hosted(&edge, minter.clone()), Relay::hosted(&edge, minter.clone()));
+        Self::new(edge, wake, relay, &minter, control_plane)
     }
 
     fn new(edge: Context, wake: Wake, relay: Relay, minter: &Minter, control_plane: &str) -> Self {

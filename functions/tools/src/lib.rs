@@ -24,12 +24,12 @@ pub struct State {
 impl State {
     /// For the embedded default: the toolbox is on this machine.
     pub fn local(edge: Context, selector: Selector, importer: Importer, minter: Arc<Minter>) -> Self {
-        Self { edge, selector, importer, wake: Wake::local(minter.clone()), minter }
+        Self { wake: Wake::local(&edge, minter.clone()), edge, selector, importer, minter }
     }
 
     /// For hosted functions: toolboxes have public addresses.
     pub fn hosted(edge: Context, selector: Selector, importer: Importer, minter: Arc<Minter>) -> Self {
-        Self { edge, selector, importer, wake: Wake::hosted(minter.clone()), minter }
+        Self { wake: Wake::hosted(&edge, minter.clone()), edge, selector, importer, minter }
     }
 }
 

@@ -28,8 +28,12 @@ impl Home {
         let owner = testkit::user(&db).await;
         let user = Caller::user(owner);
         let toolbox = db.database.toolbox_create(&user, "home", "hash").await.unwrap();
-        let request =
-            EnrolRequest { public_key: "key".into(), gateway: "http://127.0.0.1:1/mcp".into(), version: "1".into() };
+        let request = EnrolRequest {
+            public_key: "key".into(),
+            gateway: "http://127.0.0.1:1/mcp".into(),
+            version: "1".into(),
+            certificate: None,
+        };
         db.database.toolbox_enrol(&Caller::service(), "hash", &request).await.unwrap();
         Self { db, owner, user, toolbox, sequence: 0.into() }
     }

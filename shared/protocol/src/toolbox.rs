@@ -55,6 +55,10 @@ pub struct EnrolRequest {
     pub public_key: String,
     pub gateway: String,
     pub version: String,
+    /// SHA-256 of the DER of the certificate that the gateway shows when it is called over TLS; 64 digits, lower-case hex. Said
+    /// here only: nothing later puts another in its place.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub certificate: Option<String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -7,6 +7,7 @@ mod places;
 mod refusals;
 mod revisions;
 mod secrets;
+mod secure;
 mod sessions;
 mod traffic;
 
