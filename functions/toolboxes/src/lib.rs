@@ -4,6 +4,7 @@ mod bounds;
 mod checkin;
 mod enrol;
 mod logs;
+mod provision;
 mod servers;
 mod toolboxes;
 
@@ -17,6 +18,8 @@ use edge::{Context, Route, Wake, Who};
 use logs::Relay;
 use std::{collections::BTreeMap, sync::Arc};
 
+pub use provision::{DIGITALOCEAN, Installation, Provisioning, Unfit};
+
 /// What the handlers share.
 #[derive(Clone)]
 pub struct State {
@@ -27,6 +30,7 @@ pub struct State {
     capability_keys: Arc<BTreeMap<String, String>>,
     /// Where toolboxes check in.
     control_plane: Arc<str>,
+    provisioning: Option<Provisioning>,
 }
 
 impl State {
@@ -42,7 +46,20 @@ impl State {
 
     fn new(edge: Context, wake: Wake, relay: Relay, minter: &Minter, control_plane: &str) -> Self {
         let keys = BTreeMap::from([(minter.kid().to_owned(), minter.key().public_key().to_string())]);
-        Self { edge, wake, relay, capability_keys: Arc::new(keys), control_plane: control_plane.into() }
+        Self {
+            edge,
+            wake,
+            relay,
+            capability_keys: Arc::new(keys),
+            control_plane: control_plane.into(),
+            provisioning: None,
+        }
+    }
+
+    /// Lets users have machines made for their toolboxes.
+    pub fn with_provisioning(mut self, provisioning: Provisioning) -> Self {
+        self.provisioning = Some(provisioning);
+        self
     }
 }
 
@@ -53,12 +70,17 @@ impl FromRef<State> for Context {
 }
 
 pub const ROUTES: &[Route] = &[
-    Route::post("/api/toolboxes", Who::User, "Make a toolbox; the reply has its enrolment token"),
+    Route::post("/api/toolboxes", Who::User, "Make a toolbox; the reply has its enrolment token, or its machine"),
     Route::get("/api/toolboxes", Who::User, "Your toolboxes"),
     Route::post("/api/toolboxes/enrol", Who::Enrolment, "Become a toolbox, with its enrolment token as the bearer"),
     Route::post("/api/toolboxes/checkin", Who::Device, "Report what runs; hear what should"),
     Route::get("/api/toolboxes/{id}", Who::User, "One of your toolboxes"),
-    Route::delete("/api/toolboxes/{id}", Who::User, "Forget a toolbox and its servers"),
+    Route::delete(
+        "/api/toolboxes/{id}",
+        Who::User,
+        "Forget a toolbox and its servers; destroy the machine made for it",
+    )
+    .with_query(&["keep_machine"]),
     Route::post("/api/toolboxes/{id}/servers", Who::User, "Deploy a server"),
     Route::get("/api/toolboxes/{id}/servers", Who::User, "The servers of a toolbox"),
     Route::get("/api/toolboxes/{id}/servers/{sid}", Who::User, "One server, with its tools"),

@@ -8,6 +8,7 @@ mod config;
 mod direct;
 mod error;
 pub mod grant;
+pub mod machine;
 pub mod server;
 mod tls;
 pub mod toolbox;

@@ -4,6 +4,10 @@
 
 mod app;
 mod checkin;
+mod digitalocean;
 mod enrol;
+mod provision;
+mod scene;
 mod servers;
 mod toolboxes;
+mod unprovision;
