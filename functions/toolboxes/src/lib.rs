@@ -5,6 +5,7 @@ mod checkin;
 mod enrol;
 mod events;
 mod logs;
+mod provision;
 mod servers;
 mod toolboxes;
 
@@ -18,6 +19,8 @@ use edge::{Context, Route, Wake, Who};
 use logs::Relay;
 use std::{collections::BTreeMap, sync::Arc};
 
+pub use provision::{DIGITALOCEAN, Installation, Provisioning, Unfit};
+
 /// What the handlers share.
 #[derive(Clone)]
 pub struct State {
@@ -28,6 +31,7 @@ pub struct State {
     capability_keys: Arc<BTreeMap<String, String>>,
     /// Where toolboxes check in.
     control_plane: Arc<str>,
+    provisioning: Option<Provisioning>,
 }
 
 impl State {
@@ -45,7 +49,20 @@ impl State {
 
     fn new(edge: Context, wake: Wake, relay: Relay, minter: &Minter, control_plane: &str) -> Self {
         let keys = BTreeMap::from([(minter.kid().to_owned(), minter.key().public_key().to_string())]);
-        Self { edge, wake, relay, capability_keys: Arc::new(keys), control_plane: control_plane.into() }
+        Self {
+            edge,
+            wake,
+            relay,
+            capability_keys: Arc::new(keys),
+            control_plane: control_plane.into(),
+            provisioning: None,
+        }
+    }
+
+    /// Lets users have machines made for their toolboxes.
+    pub fn with_provisioning(mut self, provisioning: Provisioning) -> Self {
+        self.provisioning = Some(provisioning);
+        self
     }
 }
 
@@ -56,13 +73,18 @@ impl FromRef<State> for Context {
 }
 
 pub const ROUTES: &[Route] = &[
-    Route::post("/api/toolboxes", Who::User, "Make a toolbox; the reply has its enrolment token"),
+    Route::post("/api/toolboxes", Who::User, "Make a toolbox; the reply has its enrolment token, or its machine"),
     Route::get("/api/toolboxes", Who::User, "Your toolboxes"),
     Route::post("/api/toolboxes/enrol", Who::Enrolment, "Become a toolbox, with its enrolment token as the bearer"),
     Route::post("/api/toolboxes/checkin", Who::Device, "Report what runs; hear what should"),
     Route::post("/api/toolboxes/events", Who::Device, "Record what has happened"),
     Route::get("/api/toolboxes/{id}", Who::User, "One of your toolboxes"),
-    Route::delete("/api/toolboxes/{id}", Who::User, "Forget a toolbox and its servers"),
+    Route::delete(
+        "/api/toolboxes/{id}",
+        Who::User,
+        "Forget a toolbox and its servers; destroy the machine made for it",
+    )
+    .with_query(&["keep_machine"]),
     Route::get("/api/toolboxes/{id}/events", Who::User, "What has happened there, newest first")
         .with_query(&["kind", "before", "limit"]),
     Route::post("/api/toolboxes/{id}/servers", Who::User, "Deploy a server"),

@@ -9,6 +9,7 @@ mod direct;
 mod error;
 mod event;
 pub mod grant;
+pub mod machine;
 pub mod server;
 mod tls;
 pub mod toolbox;

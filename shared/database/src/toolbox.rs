@@ -61,9 +61,9 @@ impl Database {
         self.call(caller, "toolbox_get", &json!({"id": id})).await
     }
 
-    /// Its servers and their grants go with it.
-    pub async fn toolbox_delete(&self, caller: &Caller, id: ToolboxId) -> Result<(), Error> {
-        self.call(caller, "toolbox_delete", &json!({"id": id})).await.map(|_: Value| ())
+    /// Its servers and their grants go with it. `Conflict` when it has a machine that was made for it, unless that is kept.
+    pub async fn toolbox_delete(&self, caller: &Caller, id: ToolboxId, keep_machine: bool) -> Result<(), Error> {
+        self.call(caller, "toolbox_delete", &json!({"id": id, "keep_machine": keep_machine})).await.map(|_: Value| ())
     }
 
     /// Takes the token's hash from its row: `Forbidden` the second time. For `Caller::service`.

@@ -101,7 +101,7 @@ async fn another_key_another_toolbox_and_another_time_are_refused() {
 async fn a_removed_toolbox_is_soon_nobody() {
     let setup = setup().await;
     assert_eq!(setup.ask(&device::sign(&setup.key, setup.toolbox, setup.now).unwrap()).await, StatusCode::OK);
-    setup.database.database.toolbox_delete(&Caller::user(setup.owner), setup.toolbox).await.unwrap();
+    setup.database.database.toolbox_delete(&Caller::user(setup.owner), setup.toolbox, false).await.unwrap();
     setup.clock.store(setup.now + 31, Ordering::SeqCst);
     let token = device::sign(&setup.key, setup.toolbox, setup.now + 31).unwrap();
     assert_eq!(setup.ask(&token).await, StatusCode::UNAUTHORIZED);

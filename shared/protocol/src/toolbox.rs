@@ -13,14 +13,49 @@ use std::collections::BTreeMap;
 #[serde(deny_unknown_fields)]
 pub struct ToolboxCreate {
     pub name: String,
+    /// A machine to be made for it. The same request again goes on with what the first one began.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub provision: Option<Provision>,
 }
 
 /// The reply; the only time that the token is shown.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ToolboxCreated {
     pub id: ToolboxId,
-    /// Works once, within the hour.
-    pub enrolment_token: String,
+    /// Works once, within the hour. Absent with a machine, which has it already.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub enrolment_token: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub machine: Option<Machine>,
+}
+
+/// A machine to be made in the user's own account, with the provider's token in the user's vault (server
+/// `provider:digitalocean`, key `DIGITALOCEAN_TOKEN`).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Provision {
+    pub provider: Provider,
+    /// The provider's own word for it, e.g. `fra1`.
+    pub region: String,
+    /// The provider's own word for it, e.g. `s-2vcpu-4gb`.
+    pub size: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Provider {
+    DigitalOcean,
+}
+
+/// A machine that was made for a toolbox; it is destroyed with it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Machine {
+    pub provider: Provider,
+    pub region: String,
+    pub size: String,
+    /// What the provider calls it; absent until its answer has come.
+    #[serde(default)]
+    pub id: Option<String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -45,6 +80,8 @@ pub struct Toolbox {
     /// Seconds that its clock was ahead of the control plane's when it last checked in.
     #[serde(default)]
     pub skew: Option<i64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub machine: Option<Machine>,
 }
 
 /// `POST /api/toolboxes/enrol`, with the enrolment token as the bearer.

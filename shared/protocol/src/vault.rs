@@ -44,6 +44,6 @@ pub struct Access {
     pub credential_id: CredentialId,
     pub server: String,
     pub key: String,
-    /// `user:<id>` or `toolbox:<id>`.
+    /// `user:<id>`, `toolbox:<id>`, `provision:<id>` for making or destroying that toolbox's machine, or `service`.
     pub by: String,
 }

@@ -5,7 +5,10 @@ use protocol::{
     capability::{CapabilityReply, Claims},
     catalog::{SearchReply, ServerJson},
     chat::ChatReply,
-    toolbox::{CheckInReply, CheckInRequest, CredentialsReply, CredentialsRequest, EnrolReply, EnrolRequest},
+    toolbox::{
+        CheckInReply, CheckInRequest, CredentialsReply, CredentialsRequest, EnrolReply, EnrolRequest, ToolboxCreate,
+        ToolboxCreated,
+    },
 };
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
@@ -58,6 +61,8 @@ fn what_users_programs_read_is_kept() {
     keeps::<SearchReply>("search_reply");
     keeps::<CapabilityReply>("capability_reply");
     keeps::<ServerJson>("server_json");
+    keeps::<ToolboxCreate>("toolbox_create");
+    keeps::<ToolboxCreated>("toolbox_created");
 }
 
 #[test]

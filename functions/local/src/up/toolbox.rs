@@ -63,8 +63,11 @@ pub async fn prepare(home: &Home, config: &mut Config, gateway: &str) -> Result<
         }
         name = format!("this machine {number}");
     }
-    let made: ToolboxCreated = client.post("/api/toolboxes", &ToolboxCreate { name }).await?;
-    prepared.enrol(&made.enrolment_token).await?;
+    let made: ToolboxCreated = client.post("/api/toolboxes", &ToolboxCreate { name, provision: None }).await?;
+    let token = made.enrolment_token.ok_or_else(|| {
+        Trouble::new("The new toolbox has no enrolment token.", "Run the same release of both: scripts/up.")
+    })?;
+    prepared.enrol(&token).await?;
     config.toolbox_id = Some(made.id);
     config.save(home)?;
     Ok(prepared)

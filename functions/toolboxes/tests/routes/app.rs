@@ -1,7 +1,8 @@
 //! The function over a database of its own, asked as clients ask it.
 
-use axum::{Router, body::Body};
+use axum::{Router, body::Body, response::Response};
 use capability::{Minter, SigningKey, device};
+use database::Database;
 use edge::testing::Tokens;
 use http::{Request, StatusCode};
 use http_body_util::BodyExt;
@@ -9,6 +10,7 @@ use protocol::ids::{ToolboxId, UserId};
 use serde_json::{Value, json};
 use std::sync::Arc;
 use testkit::TestDatabase;
+use toolboxes::State;
 use tower::ServiceExt;
 
 pub(crate) struct App {
@@ -27,17 +29,34 @@ pub(crate) struct Toolbox {
 
 impl App {
     pub(crate) async fn new() -> Self {
+        Self::with(|_, state| state).await
+    }
+
+    pub(crate) async fn with(more: impl FnOnce(Database, State) -> State) -> Self {
         let db = testkit::database().await;
         let (context, tokens) = edge::testing::context(db.database.clone());
         let key = SigningKey::generate().unwrap();
         let minter = Arc::new(Minter::from_pkcs8("test", &key).unwrap());
-        let state = toolboxes::State::local(context.clone(), minter.clone(), "http://127.0.0.1:1");
+        let state = more(db.database.clone(), State::local(context.clone(), minter.clone(), "http://127.0.0.1:1"));
         let router = edge::app(toolboxes::router(state), &[toolboxes::ROUTES], &context);
         Self { db, minter, router, tokens }
     }
 
     pub(crate) async fn user(&self) -> UserId {
         testkit::user(&self.db).await
+    }
+
+    pub(crate) fn bearer(&self, user: UserId) -> String {
+        self.tokens.user(user)
+    }
+
+    pub(crate) async fn respond(&self, method: &str, path: &str, bearer: Option<&str>, body: &Value) -> Response {
+        let mut request = Request::builder().method(method).uri(path).header("content-type", "application/json");
+        if let Some(bearer) = bearer {
+            request = request.header("authorization", format!("Bearer {bearer}"));
+        }
+        let body = if body.is_null() { Body::empty() } else { Body::from(body.to_string()) };
+        self.router.clone().oneshot(request.body(body).unwrap()).await.unwrap()
     }
 
     pub(crate) async fn send(
@@ -47,12 +66,7 @@ impl App {
         bearer: Option<&str>,
         body: &Value,
     ) -> (StatusCode, String) {
-        let mut request = Request::builder().method(method).uri(path).header("content-type", "application/json");
-        if let Some(bearer) = bearer {
-            request = request.header("authorization", format!("Bearer {bearer}"));
-        }
-        let body = if body.is_null() { Body::empty() } else { Body::from(body.to_string()) };
-        let response = self.router.clone().oneshot(request.body(body).unwrap()).await.unwrap();
+        let response = self.respond(method, path, bearer, body).await;
         let status = response.status();
         let bytes = response.into_body().collect().await.unwrap().to_bytes();
         (status, String::from_utf8(bytes.to_vec()).unwrap())

@@ -4,7 +4,11 @@
 
 mod app;
 mod checkin;
+mod digitalocean;
 mod enrol;
 mod events;
+mod provision;
+mod scene;
 mod servers;
 mod toolboxes;
+mod unprovision;

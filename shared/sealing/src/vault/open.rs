@@ -1,6 +1,6 @@
 //! Reading: unwrap, decrypt, and wrap anew what an older key wrapped.
 
-use super::{Error, Plain, Release, ReleasedRow, Rewrapped, SecretStore, TenantKey, Vault, binding};
+use super::{Error, Plain, Release, Released, ReleasedRow, Rewrapped, SecretStore, TenantKey, Vault, binding};
 use crate::{
     Key,
     envelope::{self, Binding, EnvelopeError},
@@ -11,7 +11,11 @@ use protocol::{Timestamp, chat::Secret, ids::*};
 impl<S: SecretStore> Vault<S> {
     /// What a server at the calling toolbox gets. The store audits each before it gives it away.
     pub async fn release(&self, caller: &S::Caller, server: ServerId) -> Result<Release, Error<S::Error>> {
-        let released = self.store.release(caller, server).await.map_err(Error::Store)?;
+        self.open(self.store.release(caller, server).await.map_err(Error::Store)?).await
+    }
+
+    /// Decrypts what the store has given away for another purpose, audited as for [`Self::release`].
+    pub async fn open(&self, released: Released) -> Result<Release, Error<S::Error>> {
         let mut missing = released.missing;
         let mut credentials = Vec::with_capacity(released.credentials.len());
         let now = Timestamp::now();
