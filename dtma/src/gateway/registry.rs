@@ -28,6 +28,8 @@ pub struct Server {
     pub id: ServerId,
     pub name: Arc<str>,
     pub connection: Connection,
+    /// It says that it logs.
+    pub(super) logs: bool,
     /// By name, so that every list has one order.
     tools: BTreeMap<Arc<str>, Offer>,
     secrets: Arc<Vec<Secret>>,
@@ -75,6 +77,7 @@ impl Registry {
         let server = Server {
             id: entry.id,
             name: name.clone(),
+            logs: entry.connection.peer().capabilities.get("logging").is_some(),
             connection: entry.connection,
             tools: entry.tools.into_iter().filter_map(offer).collect(),
             secrets: entry.secrets,

@@ -5,6 +5,7 @@
 mod breakout;
 mod chaos;
 mod confine;
+mod conformance;
 mod deploy;
 mod events;
 mod failure;

@@ -152,7 +152,10 @@ async fn what_a_server_has_besides_tools_is_for_those_who_may_do_everything_ther
     let reply = stage.ask("/mcp/alpha", &full, "resources/read", params.clone()).await;
     assert_eq!(reply.json()["result"]["contents"][0]["uri"], "file:///x");
     let about = stage.ask("/mcp/alpha", &full, "server/discover", json!({})).await.json();
-    assert_eq!(about["result"]["capabilities"], json!({"tools": {"listChanged": true}, "resources": {}}));
+    assert_eq!(
+        about["result"]["capabilities"],
+        json!({"tools": {"listChanged": true}, "resources": {"subscribe": true}})
+    );
     assert_eq!(about["result"]["instructions"], "be kind");
     // What the server does not know keeps its error, with the status that goes with it.
     let reply = stage.ask("/mcp/alpha", &full, "prompts/list", json!({})).await;

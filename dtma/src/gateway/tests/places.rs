@@ -8,7 +8,7 @@ async fn foreign_hosts_and_origins_are_refused() {
     let settings = Settings { hosts: vec!["box.example".into()], ..Settings::default() };
     let stage = Stage::with(settings).await;
     let token = stage.full();
-    let ask = || stateless("/mcp", &token, "ping", json!({}));
+    let ask = || stateless("/mcp", &token, "server/discover", json!({}));
     for (host, fine) in [
         ("127.0.0.1:9000", true),
         ("localhost", true),
@@ -43,7 +43,7 @@ async fn foreign_hosts_and_origins_are_refused() {
 async fn a_body_must_be_said_to_be_json() {
     let stage = Stage::new().await;
     let token = stage.full();
-    let ask = |kind: &str| stateless("/mcp", &token, "ping", json!({})).set("content-type", kind);
+    let ask = |kind: &str| stateless("/mcp", &token, "server/discover", json!({})).set("content-type", kind);
     for kind in ["text/plain", "application/x-www-form-urlencoded", "application/json-seq", ""] {
         let reply = stage.send(ask(kind).body_of()).await;
         assert_eq!(reply.status, StatusCode::UNSUPPORTED_MEDIA_TYPE, "{kind}");

@@ -157,8 +157,8 @@ impl Plane {
         self.inner().gateway.clone()
     }
 
-    /// A client that may call every tool that was reported.
-    pub(crate) fn client(&self, servers: &[ServerSpec]) -> mcp::client::Client {
+    /// Every tool that was reported.
+    pub(crate) fn granted(&self, servers: &[ServerSpec]) -> Vec<GrantedTool> {
         let mut tools = vec![];
         for spec in servers {
             for tool in self.inner().tools.get(&spec.id).into_iter().flatten() {
@@ -171,9 +171,18 @@ impl Plane {
                 });
             }
         }
+        tools
+    }
+
+    pub(crate) fn token(&self, tools: Vec<GrantedTool>) -> String {
         let bearer = Bearer { toolbox: self.toolbox, owner: self.owner, agent: AgentId::new(), run: None, epoch: 0 };
         let now = Timestamp::now().as_second();
-        let token = self.minter.mint(&bearer.claims(tools, now, None).unwrap()).unwrap();
+        self.minter.mint(&bearer.claims(tools, now, None).unwrap()).unwrap()
+    }
+
+    /// A client that may call every tool that was reported.
+    pub(crate) fn client(&self, servers: &[ServerSpec]) -> mcp::client::Client {
+        let token = self.token(self.granted(servers));
         mcp::client::Client::new(reqwest::Client::new(), self.gateway(), token)
     }
 }
