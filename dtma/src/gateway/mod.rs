@@ -21,6 +21,7 @@ mod ear;
 mod entry;
 mod era;
 mod exchange;
+mod flags;
 mod listing;
 mod metrics;
 mod news;
@@ -45,7 +46,7 @@ mod tests;
 pub use control::{Control, Lines};
 pub use door::PeerAddress;
 pub use own::{RequestLog, Requests, ToolRequest};
-pub use record::{Access, Outcome, Records};
+pub use record::{Access, Outcome, Records, TraceId};
 pub use registry::{Offer, Registry, Server, ServerEntry};
 pub use serve::serve;
 
