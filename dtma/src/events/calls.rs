@@ -22,7 +22,7 @@ pub(super) fn gathered(records: Vec<Access>) -> Vec<Dated> {
     let mut places: HashMap<Kind, usize> = HashMap::new();
     let mut events: Vec<(Timestamp, Calls)> = Vec::new();
     for access in records {
-        let Access { at, agent, run, server, tool, arguments, outcome, micros } = access;
+        let Access { at, agent, run, server, tool, arguments, outcome, micros, trace: _ } = access;
         match places.entry((agent, run, server.clone(), tool.clone(), arguments, outcome)) {
             Entry::Occupied(place) => {
                 if let Some((_, calls)) = events.get_mut(*place.get()) {
@@ -65,6 +65,7 @@ mod tests {
             arguments: [arguments; 32],
             outcome,
             micros: 10,
+            trace: None,
         };
         let events = gathered(vec![
             access("now", 1, Outcome::Answered),

@@ -4,7 +4,7 @@ use super::{
     Caller, body,
     denial::Denial,
     era, now, own, params,
-    record::Outcome,
+    record::{Outcome, TraceId},
     registry::Server,
     send::{Target, send},
 };
@@ -46,7 +46,7 @@ async fn tool(caller: &Caller<'_>, message: &Message<'_>, mirrored: bool) -> Res
         None => name.split_once("__").unwrap_or((name, "")),
     };
     let arguments = message.arguments().unwrap_or("{}");
-    let (at, started) = (now_millis(), Instant::now());
+    let (at, started, trace) = (now_millis(), Instant::now(), message.trace().and_then(TraceId::read));
     let found = snapshot.servers.get(server).and_then(|server| Some((server, server.tool(tool)?)));
     let verdict = match found {
         Some((_, (_, offer))) => allows(caller, server, tool, &offer.digest, arguments),
@@ -55,7 +55,7 @@ async fn tool(caller: &Caller<'_>, message: &Message<'_>, mirrored: bool) -> Res
     let (server, (tool, offer)) = match (verdict, found) {
         (Ok(()), Some(found)) => found,
         (verdict, _) => {
-            let target = Target { server: cut(server), tool: cut(tool), arguments, at, started };
+            let target = Target { server: cut(server), tool: cut(tool), arguments, at, started, trace };
             caller.note(&target, Outcome::Refused);
             return Err(refused(id, verdict.err().unwrap_or(Refusal::NotGranted)));
         }
@@ -63,7 +63,7 @@ async fn tool(caller: &Caller<'_>, message: &Message<'_>, mirrored: bool) -> Res
     if mirrored && !params::agree(&offer.marked, caller.headers, arguments) {
         return Err(era::mismatch(id, "an Mcp-Param header does not agree with the body"));
     }
-    let target = Target { server: server.name.clone(), tool: tool.clone(), arguments, at, started };
+    let target = Target { server: server.name.clone(), tool: tool.clone(), arguments, at, started, trace };
     let rewrite = if caller.server.is_some() { message.rewrite() } else { message.rewrite_named(tool) };
     send(caller, &snapshot, server, message, rewrite, &target).await
 }
@@ -78,6 +78,7 @@ pub(super) async fn pass(caller: &Caller<'_>, server: &Arc<Server>, message: &Me
         arguments: message.params().unwrap_or("{}"),
         at: now_millis(),
         started: Instant::now(),
+        trace: message.trace().and_then(TraceId::read),
     };
     if !caller.may_all(server) {
         caller.note(&target, Outcome::Refused);

@@ -90,6 +90,7 @@ pub(super) async fn metrics(
     }
     let snapshot = gateway.registry.snapshot();
     let in_flight = snapshot.servers.values().map(|server| server.connection.in_flight()).sum();
-    let text = gateway.metrics.text(snapshot.servers.len(), gateway.sessions.len(), in_flight);
+    let redefined = gateway.registry.redefined();
+    let text = gateway.metrics.text(snapshot.servers.len(), gateway.sessions.len(), in_flight, redefined);
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], text).into_response()
 }

@@ -2,7 +2,7 @@
 
 use super::{
     Gateway,
-    record::{Access, Outcome},
+    record::{Access, Outcome, TraceId},
 };
 use capability::Checked;
 use std::{
@@ -19,6 +19,7 @@ pub(super) struct Entry {
     arguments: [u8; 32],
     at: i64,
     started: Instant,
+    trace: Option<TraceId>,
     noted: bool,
 }
 
@@ -31,12 +32,14 @@ pub(super) struct Called {
     /// Milliseconds since the epoch.
     pub(super) at: i64,
     pub(super) started: Instant,
+    pub(super) trace: Option<TraceId>,
 }
 
 impl Entry {
     pub(super) fn new(gateway: &Gateway, checked: &Arc<Checked>, called: Called) -> Self {
-        let Called { server, tool, arguments, at, started } = called;
-        Self { gateway: gateway.clone(), checked: checked.clone(), server, tool, arguments, at, started, noted: false }
+        let Called { server, tool, arguments, at, started, trace } = called;
+        let (gateway, checked) = (gateway.clone(), checked.clone());
+        Self { gateway, checked, server, tool, arguments, at, started, trace, noted: false }
     }
 
     pub(super) fn note(&mut self, outcome: Outcome) {
@@ -44,7 +47,8 @@ impl Entry {
             return;
         }
         let (server, tool) = (self.server.clone(), self.tool.clone());
-        let called = Called { server, tool, arguments: self.arguments, at: self.at, started: self.started };
+        let (arguments, at, started, trace) = (self.arguments, self.at, self.started, self.trace);
+        let called = Called { server, tool, arguments, at, started, trace };
         note(&self.gateway, &self.checked, called, outcome);
     }
 }
@@ -68,5 +72,6 @@ pub(super) fn note(gateway: &Gateway, checked: &Checked, called: Called, outcome
         arguments: called.arguments,
         outcome,
         micros,
+        trace: called.trace,
     });
 }

@@ -207,6 +207,7 @@ impl Exchange {
         let deliver = Deliver {
             gateway: &self.gateway,
             snapshot: &self.gateway.registry.snapshot(),
+            server: &self.server.name,
             id: &self.client.id,
             stateless: self.client.session.is_none(),
             cached: self.client.cached,

@@ -21,6 +21,7 @@ mod ear;
 mod entry;
 mod era;
 mod exchange;
+mod flags;
 mod front;
 mod listing;
 mod metrics;
@@ -47,7 +48,7 @@ pub use control::{Control, Lines};
 pub use door::PeerAddress;
 pub use front::{Front, FrontError};
 pub use own::{RequestLog, Requests, ToolRequest};
-pub use record::{Access, Outcome, Records};
+pub use record::{Access, Outcome, Records, TraceId};
 pub use registry::{Offer, Registry, Server, ServerEntry};
 pub use serve::serve;
 

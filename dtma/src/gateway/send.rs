@@ -6,9 +6,10 @@ use super::{
     ear::{self, Ear},
     entry::{self, Called, Entry},
     exchange::{Client, Exchange},
+    flags::{Flag, invisible},
     now, parked,
     questions::Questions,
-    record::Outcome,
+    record::{Outcome, TraceId},
     registry::{Server, Snapshot},
     rounds,
     seal::{self, Bound},
@@ -35,6 +36,7 @@ pub(super) struct Target<'c> {
     pub(super) arguments: &'c str,
     pub(super) at: i64,
     pub(super) started: Instant,
+    pub(super) trace: Option<TraceId>,
 }
 
 impl Target<'_> {
@@ -42,7 +44,7 @@ impl Target<'_> {
         let mut arguments = [0; 32];
         arguments.copy_from_slice(digest(&SHA256, self.arguments.as_bytes()).as_ref());
         let (server, tool) = (self.server.clone(), self.tool.clone());
-        Called { server, tool, arguments, at: self.at, started: self.started }
+        Called { server, tool, arguments, at: self.at, started: self.started, trace: self.trace }
     }
 
     fn bound(&self, caller: &Caller<'_>, message: &Message<'_>) -> Bound {
@@ -107,6 +109,7 @@ pub(super) async fn send<'m>(
             let deliver = Deliver {
                 gateway: caller.gateway,
                 snapshot,
+                server: &server.name,
                 id,
                 stateless: caller.stateless,
                 cached: caller.cached(message),
@@ -204,6 +207,7 @@ pub(super) async fn revoked(gateway: &Gateway, checked: &Checked, heard: &mut wa
 pub(super) struct Deliver<'d> {
     pub(super) gateway: &'d Gateway,
     pub(super) snapshot: &'d Snapshot,
+    pub(super) server: &'d str,
     pub(super) id: &'d str,
     pub(super) stateless: bool,
     /// The result is one that says how long it keeps.
@@ -212,6 +216,13 @@ pub(super) struct Deliver<'d> {
 
 impl Deliver<'_> {
     pub(super) fn answer(&self, answer: &Answer, bound: impl FnOnce() -> Bound) -> (StatusCode, Vec<u8>) {
+        let scrubber = &self.snapshot.scrubber;
+        let text = answer.as_bytes();
+        let foreign = scrubber.foreign(text, self.server).then_some(Flag::ForeignSecret);
+        for flag in foreign.into_iter().chain(invisible(text).then_some(Flag::Invisible)) {
+            self.gateway.metrics.flagged(flag);
+            tracing::warn!(server = self.server, flag = flag.as_str(), "an answer is not what it seems");
+        }
         let required = answer.input_required().is_some();
         if required && !self.stateless {
             let what = "the server needs input that this client does not give";
@@ -220,7 +231,7 @@ impl Deliver<'_> {
         let sealed = required.then(|| self.sealed(answer, &bound())).flatten();
         let out = sealed.unwrap_or_else(|| answer.under(self.id, self.stateless, self.cached));
         let whole = |text: &[u8]| Message::parse(text, Limits::ANSWER).is_ok();
-        let out = self.snapshot.scrubber.json(out, whole);
+        let out = scrubber.json(out, whole);
         let out = out.unwrap_or_else(|| reply::error(Some(self.id), code::INTERNAL, WITHHELD, None));
         (if self.stateless { answer.error().map_or(StatusCode::OK, status) } else { StatusCode::OK }, out)
     }

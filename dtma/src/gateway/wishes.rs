@@ -1,6 +1,14 @@
 //! What a client of sessions wishes to hear of one server from now on.
 
-use super::{Caller, call::cut, denial::Denial, record::Outcome, registry::Server, send::Target, sessions::Session};
+use super::{
+    Caller,
+    call::cut,
+    denial::Denial,
+    record::{Outcome, TraceId},
+    registry::Server,
+    send::Target,
+    sessions::Session,
+};
 use mcp::{Error, Level, Message, code};
 use serde::Deserialize;
 use std::{sync::Arc, time::Instant};
@@ -53,6 +61,7 @@ fn allowed(caller: &Caller<'_>, server: &Server, message: &Message<'_>) -> Resul
         arguments: message.params().unwrap_or("{}"),
         at: super::now().saturating_mul(1000),
         started: Instant::now(),
+        trace: message.trace().and_then(TraceId::read),
     };
     let session = caller.session.as_ref().filter(|_| caller.may_all(server));
     caller.note(&target, if session.is_some() { Outcome::Answered } else { Outcome::Refused });

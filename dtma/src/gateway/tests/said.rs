@@ -199,6 +199,34 @@ async fn a_client_is_asked_only_what_it_said_that_it_can() {
 }
 
 #[tokio::test]
+async fn what_nobody_takes_is_bounded() {
+    let stage = Arc::new(Stage::new().await);
+    let talker = Talker::enter(&stage, older()).await;
+    let token = everything(&stage);
+    let session = session(&stage, &token, json!({})).await;
+    let draft = tool(&token, &session, 1, "a", json!({"progressToken": 1}));
+    let (router, request) = (stage.router.clone(), draft.body_of());
+    let waiting = tokio::spawn(async move { router.oneshot(request).await.unwrap() });
+    let called = talker.call("a", 1).await;
+    let token = &called["params"]["_meta"]["progressToken"];
+    let large = "x".repeat(400 << 10);
+    for n in 0..100 {
+        let params = json!({"progressToken": token, "progress": n, "message": large});
+        talker.say(json!({"method": "notifications/progress", "params": params}));
+    }
+    talker.answer(&called, "done");
+    // The client has the head and does not read on; the server was heard to its end.
+    let body = waiting.await.unwrap().into_body();
+    let connection = stage.registry.get("talker").unwrap().connection.clone();
+    while connection.in_flight() > 0 {
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+    let all = body.collect().await.unwrap().to_bytes();
+    assert!(all.len() < 18 << 20, "{}", all.len());
+    assert!(std::str::from_utf8(&all).unwrap().contains("\"done\""));
+}
+
+#[tokio::test]
 async fn questions_are_bounded() {
     let stage = Arc::new(Stage::new().await);
     let talker = Talker::enter(&stage, older()).await;

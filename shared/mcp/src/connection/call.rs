@@ -92,16 +92,14 @@ impl Call {
     }
 
     /// Answers a question of the server. `answer` is a JSON-RPC message's end: `"result":…` or `"error":…`. False when the
-    /// question is not open (any more).
+    /// question is not open (any more), or when the server reads so slowly that too much waits for it.
     pub fn reply(&self, question: &str, answer: &str) -> bool {
-        let shared = &self.connection.0.shared;
-        let open = shared.pending.answered(question).is_some_and(|call| call == self.id);
-        if open {
-            let line = format!("{{\"jsonrpc\":\"2.0\",\"id\":{question},{answer}}}\n");
-            // Bounded by the number of questions and the size of a request; a server waits for it.
-            shared.outbox.write(|out| out.extend(line.bytes().map(|b| if b == b'\r' { b' ' } else { b })));
-        }
-        open
+        let handle = &self.connection.0;
+        let open = handle.shared.pending.answered(question).is_some_and(|call| call == self.id);
+        // Line breaks can only stand between tokens.
+        let mut line = format!("{{\"jsonrpc\":\"2.0\",\"id\":{question},{answer}}}").replace(['\r', '\n'], " ");
+        line.push('\n');
+        open && handle.shared.outbox.offer(line.as_bytes(), handle.options.in_flight_bytes)
     }
 }
 

@@ -15,6 +15,9 @@ use bytes::Bytes;
 use std::sync::{Arc, atomic::Ordering::Relaxed};
 use tokio::io::AsyncRead;
 
+/// Longest line, in bytes, that is told to whoever listens.
+const EVENT: usize = 256 << 10;
+
 /// Reads until the server or the connection ends.
 pub(super) async fn run(shared: Arc<Shared>, reader: impl AsyncRead + Unpin, max: usize) {
     let mut lines = Lines::new(reader, max);
@@ -70,7 +73,8 @@ fn question(shared: &Shared, line: &Bytes, message: &Message<'_>, method: &str, 
     let Some(kind) = Kind::question(method) else {
         return Some(reply::error(Some(id), code::METHOD_NOT_FOUND, "not offered by this client", None));
     };
-    let lost = shared.pending.ask(id, Said::new(kind, line, message)).err()?;
+    let said = Said::new(shared, kind, line, message);
+    let lost = said.map_or(Err(Lost::Full), |said| shared.pending.ask(id, said)).err()?;
     let (code, why) = match lost {
         Lost::Idle => (code::INTERNAL, "no call is under way whose caller could be asked"),
         Lost::Unclear => (code::INTERNAL, "several calls are under way: it cannot be told whose caller to ask"),
@@ -88,22 +92,34 @@ fn notice(shared: &Shared, line: &Bytes, message: &Message<'_>, method: &str) {
         "notifications/progress" => {
             // Our tokens are our ids; any other is nobody's.
             let call = message.progress().and_then(|token| token.parse().ok());
-            call.map(|call| shared.pending.tell(call, Said::new(Kind::Progress, line, message)));
-            return;
+            return tell(shared, call, Kind::Progress, line, message);
         }
         "notifications/cancelled" => {
             let call = message.request_id().and_then(|id| shared.pending.answered(id));
-            call.map(|call| shared.pending.tell(call, Said::new(Kind::Withdrawn, line, message)));
-            return;
+            return tell(shared, call, Kind::Withdrawn, line, message);
         }
-        "notifications/message" => match shared.pending.tell_cause(Said::new(Kind::Log, line, message)) {
-            Err(Lost::Idle) => Event::Notification(line.clone()),
-            _ => return,
-        },
+        "notifications/message" => {
+            let said = Said::new(shared, Kind::Log, line, message);
+            match said.map_or(Err(Lost::Full), |said| shared.pending.tell_cause(said)) {
+                Err(Lost::Idle) => Event::Notification(line.clone()),
+                _ => return,
+            }
+        }
         _ => Event::Notification(line.clone()),
     };
+    // So many of them may be kept that none may be large.
+    if line.len() > EVENT {
+        return;
+    }
     // Nobody listening is fine.
     let _ = shared.events.send(event);
+}
+
+fn tell(shared: &Shared, call: Option<u64>, kind: Kind, line: &Bytes, message: &Message<'_>) {
+    let Some(call) = call else { return };
+    if let Some(said) = Said::new(shared, kind, line, message) {
+        shared.pending.tell(call, said);
+    }
 }
 
 /// A line that cannot be used. When it was an answer, its caller learns at once instead of waiting in vain.

@@ -51,6 +51,9 @@ use tokio::{
     time::timeout,
 };
 
+/// Bytes that a server may say about calls before their callers take them.
+const UNHEARD: usize = 16 << 20;
+
 /// Bounds of a connection. The defaults suit a server that nobody has reason to trust.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -113,6 +116,8 @@ pub(crate) struct Shared {
     outbox: Outbox,
     pending: Pending,
     watches: watching::Watches,
+    /// Bytes of what the server said about calls and their callers have not taken yet.
+    unheard: Arc<Semaphore>,
     next: AtomicU64,
     /// The least level that the server was asked to log; more than any before it was.
     level: AtomicU8,
@@ -146,6 +151,7 @@ impl Connection {
             outbox: Outbox::default(),
             pending: Pending::default(),
             watches: watching::Watches::default(),
+            unheard: Arc::new(Semaphore::new(UNHEARD)),
             next: AtomicU64::new(pending::first_id()),
             level: AtomicU8::new(u8::MAX),
             counters: Counters::default(),

@@ -1,16 +1,23 @@
 //! What a server says about a call before it answers it.
 
+use super::Shared;
 use crate::message::{Message, Span, splice};
 use bytes::Bytes;
+use tokio::sync::OwnedSemaphorePermit;
+
+/// Bytes that one line takes besides its own: what it keeps from being freed.
+const BESIDES: usize = 4096;
 
 /// In the server's own bytes.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Said {
     pub kind: Kind,
     line: Bytes,
     id: Option<Span>,
     params: Option<Span>,
     token: Option<Span>,
+    /// Of the room that one server has for what is not heard yet.
+    _room: OwnedSemaphorePermit,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,9 +60,12 @@ impl Kind {
 }
 
 impl Said {
-    pub(super) fn new(kind: Kind, line: &Bytes, message: &Message<'_>) -> Self {
+    /// None when the server has said so much that nobody has heard yet that there is no room.
+    pub(super) fn new(shared: &Shared, kind: Kind, line: &Bytes, message: &Message<'_>) -> Option<Self> {
+        let size = u32::try_from(line.len() + BESIDES).ok()?;
+        let room = shared.unheard.clone().try_acquire_many_owned(size).ok()?;
         let (id, params, token) = message.spans();
-        Self { kind, line: line.clone(), id, params, token }
+        Some(Self { kind, line: line.clone(), id, params, token, _room: room })
     }
 
     /// The id that the server gave its question (JSON text).

@@ -22,6 +22,7 @@ const META_CAPABILITIES: &str = "io.modelcontextprotocol/clientCapabilities";
 const META_CLIENT: &str = "io.modelcontextprotocol/clientInfo";
 const META_LOG_LEVEL: &str = "io.modelcontextprotocol/logLevel";
 const META_PROGRESS: &str = "progressToken";
+const META_TRACE: &str = "traceparent";
 
 /// A message of either direction. Which members are present says which kind it is.
 #[derive(Debug)]
@@ -66,6 +67,7 @@ struct Meta<'a> {
     log_level: Option<Cow<'a, str>>,
     /// Where the value of `progressToken` stands; it is one of `others`, too.
     progress: Option<Span>,
+    trace: Option<Span>,
     /// Whatever is not of the stateless revisions' envelope: names, and where their values stand.
     others: Vec<(Cow<'a, str>, Span)>,
 }
@@ -152,6 +154,12 @@ impl<'a> Message<'a> {
     /// The JSON text of `params._meta.progressToken`, of a request.
     pub fn progress_token(&self) -> Option<&'a str> {
         let span = self.params.as_ref()?.meta.as_ref()?.progress.clone()?;
+        Some(&self.text[span])
+    }
+
+    /// The JSON text of `params._meta.traceparent` (W3C trace context).
+    pub fn trace(&self) -> Option<&'a str> {
+        let span = self.params.as_ref()?.meta.as_ref()?.trace.clone()?;
         Some(&self.text[span])
     }
 

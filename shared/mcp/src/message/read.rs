@@ -1,8 +1,8 @@
 //! Reading a message in one pass.
 
 use super::{
-    ID, META_CAPABILITIES, META_CLIENT, META_LOG_LEVEL, META_PROGRESS, META_VERSION, Message, Meta, Params, ResultSpan,
-    Span,
+    ID, META_CAPABILITIES, META_CLIENT, META_LOG_LEVEL, META_PROGRESS, META_TRACE, META_VERSION, Message, Meta, Params,
+    ResultSpan, Span,
 };
 use crate::json::{Limits, Refused, Scanner};
 use std::borrow::Cow;
@@ -130,8 +130,10 @@ fn meta<'a>(scanner: &mut Scanner<'a>) -> Result<Meta<'a>, Refused> {
             META_CAPABILITIES | META_CLIENT | META_LOG_LEVEL => scanner.skip()?,
             _ => {
                 let span = scanner.value()?;
-                if key == META_PROGRESS {
-                    meta.progress = Some(span.clone());
+                match &*key {
+                    META_PROGRESS => meta.progress = Some(span.clone()),
+                    META_TRACE => meta.trace = Some(span.clone()),
+                    _ => {}
                 }
                 meta.others.push((key, span));
             }
