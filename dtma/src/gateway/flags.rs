@@ -33,7 +33,7 @@ fn hidden(c: char) -> bool {
 
 fn escaped(text: &[u8]) -> bool {
     let mut rest = text;
-    while let Some(at) = rest.iter().position(|b| *b == b'\\') {
+    while let Some(at) = memchr::memchr(b'\\', rest) {
         rest = &rest[at + 1..];
         let unit = rest.strip_prefix(b"u").and_then(|rest| std::str::from_utf8(rest.get(..4)?).ok());
         let unit = unit.and_then(|digits| u32::from_str_radix(digits, 16).ok());

@@ -53,7 +53,7 @@ impl Scrubber {
     }
 
     /// Whether there is anything to look for and it occurs.
-    fn finds(&self, text: &[u8]) -> bool {
+    pub(super) fn finds(&self, text: &[u8]) -> bool {
         self.automaton.as_ref().is_some_and(|automaton| automaton.is_match(text))
     }
 

@@ -216,13 +216,6 @@ pub(super) struct Deliver<'d> {
 
 impl Deliver<'_> {
     pub(super) fn answer(&self, answer: &Answer, bound: impl FnOnce() -> Bound) -> (StatusCode, Vec<u8>) {
-        let scrubber = &self.snapshot.scrubber;
-        let text = answer.as_bytes();
-        let foreign = scrubber.foreign(text, self.server).then_some(Flag::ForeignSecret);
-        for flag in foreign.into_iter().chain(invisible(text).then_some(Flag::Invisible)) {
-            self.gateway.metrics.flagged(flag);
-            tracing::warn!(server = self.server, flag = flag.as_str(), "an answer is not what it seems");
-        }
         let required = answer.input_required().is_some();
         if required && !self.stateless {
             let what = "the server needs input that this client does not give";
@@ -230,10 +223,25 @@ impl Deliver<'_> {
         }
         let sealed = required.then(|| self.sealed(answer, &bound())).flatten();
         let out = sealed.unwrap_or_else(|| answer.under(self.id, self.stateless, self.cached));
-        let whole = |text: &[u8]| Message::parse(text, Limits::ANSWER).is_ok();
-        let out = scrubber.json(out, whole);
+        if invisible(&out) {
+            self.flag(Flag::Invisible);
+        }
+        let scrubber = &self.snapshot.scrubber;
+        let out = if scrubber.finds(&out) {
+            if scrubber.foreign(&out, self.server) {
+                self.flag(Flag::ForeignSecret);
+            }
+            scrubber.json(out, |text| Message::parse(text, Limits::ANSWER).is_ok())
+        } else {
+            Some(out)
+        };
         let out = out.unwrap_or_else(|| reply::error(Some(self.id), code::INTERNAL, WITHHELD, None));
         (if self.stateless { answer.error().map_or(StatusCode::OK, status) } else { StatusCode::OK }, out)
+    }
+
+    fn flag(&self, flag: Flag) {
+        self.gateway.metrics.flagged(flag);
+        tracing::warn!(server = self.server, flag = flag.as_str(), "an answer is not what it seems");
     }
 }
 

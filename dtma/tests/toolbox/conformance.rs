@@ -50,36 +50,46 @@ fn fixture() -> &'static Path {
     })
 }
 
-/// A folder with npm packages, kept between runs; none, said loudly, when npm cannot be reached.
-fn npm(name: &str, packages: &[&str]) -> Option<PathBuf> {
-    let folder = tmp().join("npm").join(name);
-    let arch = if std::env::consts::ARCH == "aarch64" { "arm64" } else { "x64" };
-    let node = format!("node-linux-{arch}");
+/// A folder with one npm package, kept between runs; none, said loudly, when npm cannot be reached.
+fn npm(package: &str) -> Option<PathBuf> {
+    let folder = tmp().join("npm").join(package.replace(['/', '@'], "-"));
     let done = folder.join("installed");
     if !done.exists() {
         let mut install = Command::new("npm");
         install.args(["install", "--no-audit", "--no-fund", "--ignore-scripts", "--prefix"]).arg(&folder);
-        let output = install.args(packages).arg(format!("{node}@22")).output();
+        let output = install.arg(package).output();
         if !output.as_ref().is_ok_and(|output| output.status.success()) {
-            eprintln!("SKIPPED: npm cannot install {packages:?}: {output:?}");
+            eprintln!("SKIPPED: npm cannot install {package}: {output:?}");
             return None;
         }
+        std::fs::create_dir_all(folder.join("home")).unwrap();
         std::fs::write(&done, "").unwrap();
     }
-    // The suite starts `node`, too.
-    std::fs::create_dir_all(folder.join("home")).unwrap();
     Some(folder)
 }
 
-/// A program of a folder of packages, under the node that it needs.
-fn node(folder: &Path, program: &str) -> Command {
-    let arch = if std::env::consts::ARCH == "aarch64" { "arm64" } else { "x64" };
-    let bin = folder.join(format!("node_modules/node-linux-{arch}/bin"));
-    let mut command = Command::new(bin.join("node"));
-    let path = format!("{}:{}", bin.display(), std::env::var("PATH").unwrap());
-    command.env("PATH", path).env("HOME", folder.join("home")).current_dir(folder.join("home"));
-    command.arg(folder.join("node_modules/.bin").join(program));
-    command
+/// A package's program under the node that it needs, which is newer than Debian's.
+struct Program {
+    node: PathBuf,
+    folder: PathBuf,
+    name: &'static str,
+}
+
+impl Program {
+    fn of(package: &str, name: &'static str) -> Option<Self> {
+        let node = format!("node-linux-{}", if std::env::consts::ARCH == "aarch64" { "arm64" } else { "x64" });
+        let bin = npm(&format!("{node}@22"))?.join("node_modules").join(node).join("bin");
+        Some(Self { node: bin, folder: npm(package)?, name })
+    }
+
+    fn command(&self) -> Command {
+        let mut command = Command::new(self.node.join("node"));
+        let path = format!("{}:{}", self.node.display(), std::env::var("PATH").unwrap());
+        let home = self.folder.join("home");
+        command.env("PATH", path).env("HOME", &home).current_dir(&home);
+        command.arg(self.folder.join("node_modules/.bin").join(self.name));
+        command
+    }
 }
 
 /// The fixture on its own, over HTTP.
@@ -212,20 +222,19 @@ impl Stage {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_conforms_directly_conforms_through_the_gateway() {
-    let (old, new) =
-        (format!("@modelcontextprotocol/conformance@{OLD}"), format!("@modelcontextprotocol/conformance@{NEW}"));
-    let (Some(old), Some(new)) = (npm(OLD, &[&old]), npm(NEW, &[&new])) else { return };
+    let package = |version: &str| Program::of(&format!("@modelcontextprotocol/conformance@{version}"), "conformance");
+    let (Some(old), Some(new)) = (package(OLD), package(NEW)) else { return };
     if !docker() {
         return;
     }
     let stage = Stage::set().await;
     let gateway = stage.open().await;
-    let suite = |folder: &Path, url: &str, which: &[&str]| {
-        let mut command = node(folder, "conformance");
+    let suite = |program: &Program, url: &str, which: &[&str]| {
+        let mut command = program.command();
         command.args(["server", "--url", url]).args(which);
         command
     };
-    for (what, folder, server, which, least) in [
+    for (what, program, server, which, least) in [
         ("2025-06-18", &old, "sessions", &["--suite", "all", "--spec-version", "2025-06-18"][..], 26),
         ("2025-11-25", &old, "sessions", &["--suite", "all", "--spec-version", "2025-11-25"], 32),
         ("2025-11-25, newer suite", &new, "sessions", &["--requirements", "2025-11-25"], 33),
@@ -234,7 +243,7 @@ async fn what_conforms_directly_conforms_through_the_gateway() {
         let fixture = Direct::start();
         let through = format!("{gateway}/{server}");
         let (direct, through) =
-            tokio::join!(run(suite(folder, &fixture.1, which)), run(suite(folder, &through, which)));
+            tokio::join!(run(suite(program, &fixture.1, which)), run(suite(program, &through, which)));
         let passes = |outcomes: &Outcomes| outcomes.values().filter(|(_, failed)| *failed == 0).count();
         eprintln!(
             "MEASURED {what}: {} scenarios pass directly, {} through the gateway",
@@ -257,7 +266,7 @@ async fn what_conforms_directly_conforms_through_the_gateway() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_inspector_works_in_both_eras() {
     let package = format!("@modelcontextprotocol/inspector@{INSPECTOR}");
-    let Some(folder) = npm("inspector", &[&package]) else { return };
+    let Some(inspector) = Program::of(&package, "mcp-inspector") else { return };
     if !docker() {
         return;
     }
@@ -268,7 +277,7 @@ async fn the_inspector_works_in_both_eras() {
         [("legacy", "sessions"), ("modern", "stateless"), ("modern", "sessions"), ("legacy", "stateless")]
     {
         let ask = async |method: &[&str]| -> Value {
-            let mut command = node(&folder, "mcp-inspector");
+            let mut command = inspector.command();
             command.args(["--cli", &format!("{gateway}/{server}"), "--transport", "http", "--protocol-era", era]);
             command.args(["--method"]).args(method).stdin(Stdio::null());
             let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
