@@ -113,6 +113,7 @@ packages() {
     [ -z "$root" ] || return 0
     if ! command -v dockerd >/dev/null && ! docker info >/dev/null 2>&1; then missing+=(docker.io); fi
     command -v iptables >/dev/null || [ -x /usr/sbin/iptables ] || missing+=(iptables)
+    command -v ip >/dev/null || [ -x /usr/sbin/ip ] || missing+=(iproute2)
     command -v openssl >/dev/null || missing+=(openssl)
     [ -e /etc/ssl/certs/ca-certificates.crt ] || missing+=(ca-certificates)
     case $from in http*) command -v curl >/dev/null || missing+=(curl) ;; esac

@@ -6,6 +6,7 @@
 //! | reconciler | `desired`, changes of statuses, its interval | `standing`; starts and ends the servers' tasks |
 //! | a server's task | its container, its connection | statuses, the gateway's registry |
 //! | gateway | requests | the check-in (`/wake`) |
+//! | events | its interval, a full queue of calls, a check-in that succeeded | nobody |
 //! | tidying | its interval | nobody |
 //! | status file | changes of statuses and standing | `state.json` |
 //! | watchdog | each loop's heart | the service manager |
@@ -22,13 +23,15 @@ pub(crate) use ending::End;
 pub(crate) use state::State;
 
 use crate::{
-    config::ServerOptions,
+    config::{DEFAULT_LISTEN, ServerOptions},
     docker::{Engine, Pipes},
     egress::{self, Egress, Firewall, Guard},
-    gateway::{self, Parts, Records, Registry, RequestLog, Settings},
+    events::{Refusals, Sources, Uploader},
+    gateway::{self, Front, Parts, Records, Registry, RequestLog, Settings},
     ledger::{Enrolment, Ledger},
     link::{CheckIn, Client, Report, Waker, client::Device, credentials::Vault},
     packages::{Packages, Registry as PackageRegistry},
+    place::Place,
     reconcile::{RealWorld, Reconciler, Standing, Statuses, Workshop},
     update::OnTrial,
     watch::Watch,
@@ -62,8 +65,9 @@ pub(crate) async fn run(
     let listener = wire.run(async move { TcpListener::bind(listening).await }).await.with_context(|| {
         format!("cannot listen at {listen}; choose another address with --listen, or stop what listens there")
     })?;
-    let listen = listener.local_addr()?.to_string();
-    let gateway_url = crate::gateway_url(&listen);
+    let place = Place::new(listener.local_addr()?, enrolment.host.as_deref())?;
+    let gateway_url = place.url();
+    let front = front(listener, &place, &ledger)?;
 
     let verifier = Verifier::new(&enrolment.capability_keys, enrolment.toolbox_id, enrolment.owner)
         .context("the keys of the enrolment cannot be used; enrol again")?;
@@ -91,13 +95,18 @@ pub(crate) async fn run(
     let pins = ledger.pins().load()?.unwrap_or_default();
     let vault =
         Vault { device: device.clone(), owner: enrolment.owner, keys: keys.clone(), verifier: verifier.clone() };
+    let refusals = Refusals::default();
     let shop = Arc::new(Workshop {
         toolbox: enrolment.toolbox_id,
         engine: Arc::new(engine),
         packages: packages.clone(),
         registry: registry.clone(),
         wire: wire.clone(),
-        egress: Egress::new(egress::Settings { unguarded: options.allow_unguarded, ..Default::default() }),
+        egress: Egress::new(egress::Settings {
+            refused: refusals.sink(),
+            unguarded: options.allow_unguarded,
+            ..Default::default()
+        }),
         credentials: Arc::new(vault),
         statuses: statuses.clone(),
         limits: options.limits(),
@@ -138,6 +147,15 @@ pub(crate) async fn run(
     };
     let checking = watched.heart("check-in");
     let (hear, heard) = watch::channel(());
+    let (requests, records) = (Arc::new(RequestLog::default()), Records::default());
+    let uploader = Uploader {
+        heart: watched.heart("events"),
+        device: device.clone(),
+        verifier: verifier.clone(),
+        sources: Sources { records: records.clone(), requests: requests.clone(), refusals, statuses: statuses.clone() },
+        spool: ledger.spool()?,
+        heard: heard.clone(),
+    };
     let checkin = CheckIn {
         heart: checking.clone(),
         device,
@@ -157,11 +175,11 @@ pub(crate) async fn run(
     let router = gateway::router(Parts {
         registry,
         verifier,
-        requests: Arc::new(RequestLog::default()),
+        requests,
         control: Arc::new(control::Handles { waker, statuses: statuses.clone() }),
-        records: Records::default(),
+        records,
         heard,
-        settings: Settings::default(),
+        settings: Settings { hosts: place.hosts(), ..Settings::default() },
     });
 
     tracing::info!(gateway = %gateway_url, toolbox = %enrolment.toolbox_id, "dtma runs");
@@ -178,6 +196,7 @@ pub(crate) async fn run(
     let tasks = [
         tokio::spawn(reconciler.run()),
         tokio::spawn(checkin.run()),
+        tokio::spawn(uploader.run()),
         tokio::spawn(kept.keep()),
         tokio::spawn(packages.keep_tidy()),
         tokio::spawn(manager::feed(watched)),
@@ -192,7 +211,7 @@ pub(crate) async fn run(
     let serving = async move {
         let mut end = End::Told;
         let told = async { end = ending.wait(accepting, rolled_back).await };
-        gateway::serve(listener, router, told, GRACE).await.map(|()| end)
+        gateway::serve(front, router, told, GRACE).await.map(|()| end)
     };
     let end = wire.run(serving).await?;
     if end == End::Told {
@@ -201,6 +220,26 @@ pub(crate) async fn run(
     tasks.iter().for_each(|task| task.abort());
     tracing::info!(?end, "dtma ends; servers go on running");
     Ok(end)
+}
+
+/// TLS wherever others can call, with the certificate that the control plane knows.
+fn front(listener: TcpListener, place: &Place, ledger: &Ledger) -> anyhow::Result<Front> {
+    let again = format!(
+        "enrol it again, with a new enrolment token: dtma enrol --again --url URL --token-file FILE --listen {}{}; or listen on the \
+         loopback, e.g. --listen {DEFAULT_LISTEN}",
+        place.listen(),
+        place.host().map(|host| format!(" --host {host}")).unwrap_or_default(),
+    );
+    if !place.is_exposed() {
+        return Ok(Front::plain(listener)?);
+    }
+    let certificate = ledger.certificate().with_context(|| again.clone())?.with_context(|| {
+        format!(
+            "at {} the gateway must speak TLS, but this toolbox enrolled without a certificate; {again}",
+            place.listen()
+        )
+    })?;
+    Front::secure(listener, &certificate).context(again)
 }
 
 /// One receiver for two.

@@ -5,21 +5,18 @@ pub mod config;
 mod daemon;
 pub mod docker;
 pub mod egress;
+pub mod events;
 pub mod gateway;
 pub mod ledger;
 pub mod link;
 pub mod packages;
+pub mod place;
 pub mod reconcile;
 pub mod update;
 pub mod watch;
 pub mod wire;
 
 use std::fmt::Write;
-
-/// Where MCP clients call a gateway that listens there.
-pub(crate) fn gateway_url(listen: &str) -> String {
-    format!("http://{listen}/mcp")
-}
 
 pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {

@@ -107,7 +107,12 @@ async fn staged(mut command: Command) -> (Connection, Client, tokio::process::Ch
     });
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}/mcp/real", listener.local_addr().unwrap());
-    tokio::spawn(gateway::serve(listener, router, std::future::pending(), Duration::ZERO));
+    tokio::spawn(gateway::serve(
+        gateway::Front::plain(listener).unwrap(),
+        router,
+        std::future::pending(),
+        Duration::ZERO,
+    ));
     (connection, Client::new(reqwest::Client::new(), url, token), child)
 }
 

@@ -131,7 +131,7 @@ fn start_gateway() -> Result<(SocketAddr, Issuer), Failure> {
                 heard: tokio::sync::watch::channel(()).1,
                 settings: Settings::default(),
             });
-            gateway::serve(listener, router, std::future::pending(), Duration::ZERO).await?;
+            gateway::serve(gateway::Front::plain(listener)?, router, std::future::pending(), Duration::ZERO).await?;
             Ok(())
         })
     });

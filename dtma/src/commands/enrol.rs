@@ -1,5 +1,9 @@
 use super::Enrol;
-use crate::{ledger::Ledger, link};
+use crate::{
+    ledger::{Certificate, Ledger},
+    link,
+    place::Place,
+};
 use anyhow::{Context, bail};
 use protocol::chat::Secret;
 
@@ -13,20 +17,15 @@ impl Enrol {
                 known.control_plane
             );
         }
-        let address: std::net::SocketAddr = self
-            .listen
-            .parse()
-            .with_context(|| format!("'{}' is not an address to listen at; write e.g. 127.0.0.1:8788", self.listen))?;
-        if !address.ip().is_loopback() {
-            bail!(
-                "the gateway listens on the loopback only, e.g. 127.0.0.1:8788; put a proxy with TLS in front of it to reach it from elsewhere"
-            );
-        }
+        let place = Place::parse(&self.listen, self.host.as_deref())?;
         let token = std::fs::read_to_string(&self.token_file)
             .with_context(|| format!("the token file {} cannot be read", self.token_file.display()))?;
         let token = Secret::new(token.trim().to_owned());
         let identity = ledger.identity()?;
-        let enrolment = link::enrol(&self.url, &token, &identity, &self.listen).await.map_err(explain)?;
+        let certificate = Certificate::generate(place.hosts())?;
+        let enrolment = link::enrol(&self.url, &token, &identity, &place, &certificate).await.map_err(explain)?;
+        // Not before: until the control plane has agreed, the one of an earlier enrolment is in force.
+        ledger.keep_certificate(&certificate)?;
         ledger.enrolment().store(&enrolment)?;
         println!("enrolled as toolbox {}; now run: dtma run", enrolment.toolbox_id);
         Ok(())

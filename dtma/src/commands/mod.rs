@@ -53,9 +53,12 @@ struct Enrol {
     /// A file that holds the enrolment token
     #[arg(long, value_name = "FILE")]
     token_file: PathBuf,
-    /// Where the gateway is to listen
+    /// Where the gateway is to listen: with plain HTTP on the loopback, with TLS anywhere else
     #[arg(long, value_name = "ADDRESS", default_value = crate::config::DEFAULT_LISTEN)]
     listen: String,
+    /// By which name or address the gateway is called from elsewhere; needed when it listens at every address (0.0.0.0)
+    #[arg(long, value_name = "HOST")]
+    host: Option<String>,
     /// Enrol although this state has an identity already
     #[arg(long)]
     again: bool,
@@ -68,6 +71,9 @@ struct Run {
     /// Where the gateway is to listen, instead of what the enrolment said
     #[arg(long, value_name = "ADDRESS")]
     listen: Option<String>,
+    /// By which name or address the gateway is called from elsewhere, instead of what the enrolment said
+    #[arg(long, value_name = "HOST")]
+    host: Option<String>,
     /// Where the control plane is, instead of where it enrolled
     #[arg(long)]
     url: Option<String>,

@@ -15,6 +15,9 @@ impl Run {
         if let Some(url) = self.url {
             enrolment.control_plane = url;
         }
+        if self.host.is_some() {
+            enrolment.host = self.host;
+        }
         let filter = EnvFilter::try_from_env("DTMA_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
         tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(false).init();
 

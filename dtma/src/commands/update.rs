@@ -66,7 +66,7 @@ async fn outcome(ledger: &Ledger, version: Version) -> anyhow::Result<()> {
             );
         }
     }
-    bail!("the trial of {version} has no end yet; see: dtma doctor")
+    bail!("the trial of {version} has no end yet; dtma's log says what it waits for")
 }
 
 impl Settle {

@@ -3,7 +3,7 @@
 use super::{Engine, Error, SLOW, deadline, pipes};
 use bollard::{container::LogOutput, query_parameters::AttachContainerOptionsBuilder};
 use bytes::Bytes;
-use futures::{StreamExt, stream::BoxStream};
+use futures::{Stream, StreamExt};
 use std::{io, pin::Pin};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::io::StreamReader;
@@ -22,17 +22,17 @@ impl Engine {
         }
         let options = AttachContainerOptionsBuilder::new().stream(true).stdin(true).stdout(true).stderr(true).build();
         let streams = deadline("attach", SLOW, self.client().await?.attach_container(id, Some(options))).await?;
-        let output = StreamReader::new(protocol(streams.output.boxed(), stderr));
+        let output = StreamReader::new(protocol(streams.output, stderr));
         Ok(Attached { output: Box::new(output), input: streams.input })
     }
 }
 
 /// Standard output alone; what comes on standard error is handed aside on the way.
 fn protocol(
-    frames: BoxStream<'static, Result<LogOutput, bollard::errors::Error>>,
-    mut stderr: impl FnMut(&[u8]) + Send + 'static,
-) -> BoxStream<'static, io::Result<Bytes>> {
-    let chosen = frames.filter_map(move |frame| {
+    frames: impl Stream<Item = Result<LogOutput, bollard::errors::Error>> + Send + Unpin,
+    mut stderr: impl FnMut(&[u8]) + Send,
+) -> impl Stream<Item = io::Result<Bytes>> + Send + Unpin {
+    frames.filter_map(move |frame| {
         let chosen = match frame {
             Ok(LogOutput::StdOut { message } | LogOutput::Console { message }) => Some(Ok(message)),
             Ok(LogOutput::StdErr { message }) => {
@@ -43,6 +43,5 @@ fn protocol(
             Err(error) => Some(Err(io::Error::other(error))),
         };
         std::future::ready(chosen)
-    });
-    chosen.boxed()
+    })
 }

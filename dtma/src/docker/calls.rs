@@ -49,6 +49,7 @@ pub struct Inspected {
     pub env: Vec<(String, Secret)>,
     /// Its first process, as the machine numbers it, while it runs.
     pub process: Option<u32>,
+    pub started_at: Option<protocol::Timestamp>,
 }
 
 /// The engine itself.
@@ -154,13 +155,15 @@ impl Engine {
         let call = self.client().await?.inspect_container(id, None::<InspectContainerOptions>);
         let seen = deadline("inspect", QUICK, call).await?;
         let config = seen.config.unwrap_or_default();
-        let process = seen.state.and_then(|state| state.pid).and_then(|pid| u32::try_from(pid).ok());
+        let state = seen.state.unwrap_or_default();
+        let process = state.pid.and_then(|pid| u32::try_from(pid).ok());
         let pair =
             |pair: String| pair.split_once('=').map(|(key, value)| (key.to_owned(), Secret::new(value.to_owned())));
         Ok(Inspected {
             labels: config.labels.unwrap_or_default(),
             env: config.env.unwrap_or_default().into_iter().filter_map(pair).collect(),
             process: process.filter(|pid| *pid != 0),
+            started_at: state.started_at.and_then(|at| at.parse().ok()),
         })
     }
 

@@ -34,18 +34,18 @@ pub struct PackageImage {
 
 /// What is left of a disk, bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Room {
+pub struct Disk {
     pub free: u64,
     pub total: u64,
 }
 
 impl Engine {
     /// On the disk where the engine keeps images and containers; `None` when this process does not see it.
-    pub async fn room(&self) -> Result<Option<Room>, Error> {
+    pub async fn disk(&self) -> Result<Option<Disk>, Error> {
         let root = deadline("info", QUICK, self.client().await?.info()).await?.docker_root_dir;
         // For whom is not root some blocks are never free: those that are left for us count.
         let stat = root.and_then(|root| rustix::fs::statvfs(root).ok());
-        Ok(stat.map(|stat| Room { free: stat.f_bavail * stat.f_frsize, total: stat.f_blocks * stat.f_frsize }))
+        Ok(stat.map(|stat| Disk { free: stat.f_bavail * stat.f_frsize, total: stat.f_blocks * stat.f_frsize }))
     }
 
     pub async fn image(&self, name: &str) -> Result<Option<Image>, Error> {

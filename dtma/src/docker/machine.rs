@@ -1,6 +1,6 @@
 //! What a server's life asks of Docker, so that a simulation can stand in the engine's place.
 
-use super::{Attached, Bridge, Container, Engine, Error, Exit, Image, Inspected, Launch, Room, labels};
+use super::{Attached, Bridge, Container, Disk, Engine, Error, Exit, Image, Inspected, Launch, labels};
 use bollard::query_parameters::EventsOptionsBuilder;
 use futures::{
     StreamExt,
@@ -27,7 +27,7 @@ pub trait Machine: Send + Sync {
     async fn ended(&self, id: &str, limit: Duration) -> Result<(), Error>;
     async fn image(&self, name: &str) -> Result<Option<Image>, Error>;
     async fn pull(&self, name: &str) -> Result<(), Error>;
-    async fn room(&self) -> Result<Option<Room>, Error>;
+    async fn disk(&self) -> Result<Option<Disk>, Error>;
     async fn volume(
         &self,
         toolbox: ToolboxId,
@@ -91,8 +91,8 @@ impl Machine for Engine {
         self.pull(name).await
     }
 
-    async fn room(&self) -> Result<Option<Room>, Error> {
-        self.room().await
+    async fn disk(&self) -> Result<Option<Disk>, Error> {
+        self.disk().await
     }
 
     async fn volume(

@@ -19,7 +19,7 @@ mod volume;
 pub use attach::Attached;
 pub use calls::{About, Container, Exit, Inspected};
 pub use error::Error;
-pub use image::{Image, PackageImage, Room};
+pub use image::{Disk, Image, PackageImage};
 pub use install::{Committed, InstallNetwork, Ran};
 pub use launch::{CA, DATA, GVISOR, Launch, Limits, Network, RECIPE};
 pub use machine::{Aside, Machine};

@@ -4,7 +4,10 @@
 //! What a server writes while no daemon is there waits in the pipe; when that is full, the server waits too.
 
 use super::{Attached, Error, Inspected, labels};
-use rustix::fs::{CWD, FileType, Mode, mknodat};
+use rustix::{
+    fs::{CWD, FileType, Mode, mknodat},
+    pipe::fcntl_setpipe_size,
+};
 use std::{
     fs,
     io::{self, ErrorKind},
@@ -86,17 +89,13 @@ impl Pipes {
         let [input, output, errors] = held(process).unwrap_or_else(|| NAMES.map(|name| folder.join(name)));
         let open = || -> io::Result<(Sender, Receiver, Receiver)> {
             // Also for reading, or it could not be opened before the server opens its end.
-            let input = OpenOptions::new().read_write(true).unchecked(true).open_sender(&input)?;
-            let mut ends =
-                [output, errors].into_iter().map(|path| OpenOptions::new().unchecked(true).open_receiver(path));
-            let (Some(output), Some(errors)) = (ends.next(), ends.next()) else {
-                return Err(ErrorKind::NotFound.into());
-            };
-            Ok((input, output?, errors?))
+            let input = OpenOptions::new().read_write(true).unchecked(true).open_sender(input)?;
+            let end = |path| OpenOptions::new().unchecked(true).open_receiver(path);
+            Ok((input, end(output)?, end(errors)?))
         };
         let (input, output, mut errors) = open().map_err(|source| Error::Pipes { path: folder, source })?;
-        for end in [rustix::pipe::fcntl_setpipe_size(&input, ROOM), rustix::pipe::fcntl_setpipe_size(&output, ROOM)] {
-            if let Err(error) = end {
+        for widened in [fcntl_setpipe_size(&input, ROOM), fcntl_setpipe_size(&output, ROOM)] {
+            if let Err(error) = widened {
                 tracing::debug!(%error, "a pipe keeps its size");
             }
         }

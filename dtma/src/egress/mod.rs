@@ -16,7 +16,6 @@
 //! IPv4 only inside: a network has no other addresses. The gate itself reaches hosts of both kinds.
 //! Names are allowed, not contents: a name that leads to the same address as another (a content network) can be used to reach it.
 
-mod address;
 mod dns;
 mod firewall;
 mod forward;

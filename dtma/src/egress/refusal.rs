@@ -50,7 +50,7 @@ pub struct Refusal {
 pub type Sink = Arc<dyn Fn(Refusal) + Send + Sync>;
 
 /// Says it in the log.
-pub(super) fn trace() -> Sink {
+pub fn trace() -> Sink {
     Arc::new(|Refusal { server, host, port, why }| {
         tracing::warn!(%server, %host, port, %why, "a server was not let out");
     })

@@ -1,11 +1,12 @@
 //! One server's way out: which names it may reach, and the connection to one of them.
 
 use super::{
-    Rules, address,
+    Rules,
     names::Names,
     refusal::{Refusal, Reporter, Sink, Why},
 };
 use crate::docker::Subnet;
+use domain::address;
 use futures::{FutureExt, future::BoxFuture};
 use protocol::ids::ServerId;
 use std::{

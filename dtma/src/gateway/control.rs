@@ -76,13 +76,21 @@ pub(super) async fn health() -> &'static str {
 }
 
 /// For this machine only: it tells how busy its owner is.
-pub(super) async fn metrics(State(gateway): State<Gateway>, peer: Option<Extension<PeerAddress>>) -> Response {
+pub(super) async fn metrics(
+    State(gateway): State<Gateway>,
+    headers: HeaderMap,
+    peer: Option<Extension<PeerAddress>>,
+) -> Response {
+    if let Err(denial) = door::place(&gateway, &headers) {
+        return denial.into_response();
+    }
     if !peer.is_some_and(|Extension(PeerAddress(address))| address.ip().to_canonical().is_loopback()) {
         return Denial::http(StatusCode::FORBIDDEN, "this is for the machine itself", "Ask from the machine.")
             .into_response();
     }
     let snapshot = gateway.registry.snapshot();
     let in_flight = snapshot.servers.values().map(|server| server.connection.in_flight()).sum();
-    let text = gateway.metrics.text(snapshot.servers.len(), gateway.sessions.len(), in_flight);
+    let redefined = gateway.registry.redefined();
+    let text = gateway.metrics.text(snapshot.servers.len(), gateway.sessions.len(), in_flight, redefined);
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], text).into_response()
 }

@@ -1,15 +1,18 @@
 //! From a request to the one thing that answers it.
 
 use super::{
-    Caller, Gateway, body, call,
+    Caller, Gateway,
+    ability::Abilities,
+    body, call,
     denial::{Denial, json},
     door::{self, Shown},
     era,
     era::Era,
     listing, now,
     registry::Server,
+    send::WITHHELD,
     sessions::Session,
-    stream,
+    stream, wishes,
 };
 use axum::{
     body::Body,
@@ -19,7 +22,8 @@ use axum::{
 };
 use capability::Checked;
 use mcp::{Message, Version, code, json::Limits, json::Refused, reply};
-use serde_json::{Value, json};
+use serde::Deserialize;
+use serde_json::{Value, json, value::RawValue};
 use std::sync::Arc;
 
 /// How long a client may keep what it was told, in milliseconds. Short, because grants come and go.
@@ -50,8 +54,8 @@ async fn answer(
     let message = Message::parse(&body.bytes, Limits::REQUEST).map_err(unreadable)?;
     let id = message.id().map(|id| id.as_json());
     let Some(method) = message.method.as_deref() else {
-        // An answer to a request of ours; we make none.
-        return Ok(StatusCode::ACCEPTED.into_response());
+        let caller = Caller { gateway, headers, checked, server, stateless: false, session: None, now: now() };
+        return replied(&caller, &message);
     };
     let stateless = era::of(headers, &message)? == Era::Stateless;
     let mut caller = Caller { gateway, headers, checked, server, stateless, session: None, now: now() };
@@ -68,9 +72,9 @@ async fn answer(
     match method {
         "tools/call" => call::call(&caller, &message).await,
         "tools/list" => caller.result(Some(id), tools(&caller)),
-        "ping" => caller.result(Some(id), "{}".into()),
+        "ping" if !stateless => caller.result(Some(id), "{}".into()),
         "server/discover" if stateless => caller.result(Some(id), discover(&caller)),
-        "subscriptions/listen" if stateless => stream::listen(&caller, id, &message),
+        "subscriptions/listen" if stateless => stream::listen(&caller, id, &message).await,
         "resources/list"
         | "resources/templates/list"
         | "resources/read"
@@ -80,8 +84,29 @@ async fn answer(
             Some(server) => call::pass(&caller, &server, &message).await,
             None => Err(unknown(&caller, id)),
         },
+        "logging/setLevel" | "resources/subscribe" | "resources/unsubscribe" if !stateless => {
+            let server = caller.server.as_ref().ok_or_else(|| unknown(&caller, id))?;
+            if method == "logging/setLevel" {
+                wishes::set_level(&caller, server, &message)?;
+            } else {
+                wishes::subscribe(&caller, server, &message).await?;
+            }
+            caller.result(Some(id), "{}".into())
+        }
         _ => Err(unknown(&caller, id)),
     }
+}
+
+/// A client of sessions answers what it was asked.
+fn replied(caller: &Caller<'_>, message: &Message<'_>) -> Result<Response, Denial> {
+    let text = match (message.result(), message.error()) {
+        (Some(result), _) => format!("\"result\":{result}"),
+        (None, error) => format!("\"error\":{}", error.unwrap_or("null")),
+    };
+    if let Some(id) = message.id().filter(|_| caller.headers.contains_key(SESSION)) {
+        session(caller, caller.headers)?.answer(id.as_json(), text);
+    }
+    Ok(StatusCode::ACCEPTED.into_response())
 }
 
 /// Who calls, and the one server that the address names. One that does not exist and one that the caller has no grant
@@ -129,7 +154,8 @@ fn initialize(caller: &Caller<'_>, message: &Message<'_>) -> Result<Response, De
     let wanted = wanted.ok_or_else(|| Denial::rpc(id, code::INVALID_PARAMS, "params.protocolVersion is missing"))?;
     let version = Version::parse(wanted).filter(|v| !v.is_stateless()).unwrap_or(Version::LAST_WITH_SESSIONS);
     let scope = caller.server.as_ref().map(|server| &*server.name);
-    let session = caller.gateway.sessions.open(caller.checked.agent(), scope, version).ok_or_else(|| {
+    let abilities = abilities(message);
+    let session = caller.gateway.sessions.open(caller.checked.agent(), scope, version, abilities).ok_or_else(|| {
         Denial::http(StatusCode::SERVICE_UNAVAILABLE, "too many sessions are open", "Close some with DELETE.")
     })?;
     let mut result = about(caller);
@@ -138,6 +164,17 @@ fn initialize(caller: &Caller<'_>, message: &Message<'_>) -> Result<Response, De
     let value = HeaderValue::from_str(&session.id).expect("a session's id is made of hexadecimal digits");
     response.headers_mut().insert(SESSION, value);
     Ok(response)
+}
+
+/// What the client says that it can be asked for.
+fn abilities(message: &Message<'_>) -> Abilities {
+    #[derive(Deserialize)]
+    struct Params<'a> {
+        #[serde(borrow)]
+        capabilities: Option<&'a RawValue>,
+    }
+    let params = serde_json::from_str::<Params<'_>>(message.params().unwrap_or("{}")).ok();
+    params.and_then(|params| params.capabilities).map(|said| Abilities::read(said.get())).unwrap_or_default()
 }
 
 fn discover(caller: &Caller<'_>) -> String {
@@ -160,10 +197,9 @@ fn about(caller: &Caller<'_>) -> Value {
     if let Some(server) = &caller.server {
         let peer = server.connection.peer();
         if caller.may_all(server) {
-            for name in ["resources", "prompts", "completions"] {
-                if peer.capabilities.get(name).is_some() {
-                    // Without what it could notify of: that does not pass here.
-                    capabilities[name] = json!({});
+            for name in ["resources", "prompts", "completions", "logging"] {
+                if let Some(capability) = peer.capabilities.get(name).filter(|capability| capability.is_object()) {
+                    capabilities[name] = capability.clone();
                 }
             }
         }
@@ -221,6 +257,6 @@ impl Caller<'_> {
         // Definitions are servers' words, too.
         let whole = |text: &[u8]| Message::parse(text, Limits::ANSWER).is_ok();
         let clean = self.gateway.registry.snapshot().scrubber.json(text, whole);
-        clean.map(|clean| json(StatusCode::OK, clean)).ok_or_else(|| Denial::rpc(id, code::INTERNAL, call::WITHHELD))
+        clean.map(|clean| json(StatusCode::OK, clean)).ok_or_else(|| Denial::rpc(id, code::INTERNAL, WITHHELD))
     }
 }

@@ -65,7 +65,7 @@ fn agree(headers: &HeaderMap, message: &Message<'_>, id: Option<&str>) -> Result
             return Err(mismatch(id, "Mcp-Name does not agree with the body"));
         }
     }
-    if !message.has_client_capabilities() {
+    if message.client_capabilities().is_none() {
         return Err(Denial::rpc_with(
             StatusCode::BAD_REQUEST,
             id,

@@ -1,6 +1,6 @@
 //! What the daemon counts, in Prometheus' text format. Every label's values are known beforehand.
 
-use super::record::Outcome;
+use super::{flags::Flag, record::Outcome};
 use std::{
     collections::BTreeMap,
     fmt::Write,
@@ -19,6 +19,7 @@ pub(super) struct Metrics {
     buckets: [AtomicU64; BUCKETS.len()],
     count: AtomicU64,
     micros: AtomicU64,
+    flagged: [AtomicU64; Flag::ALL.len()],
     /// By `capability::Refusal::code`, of which there are about a dozen.
     refused: Mutex<BTreeMap<&'static str, u64>>,
 }
@@ -33,11 +34,15 @@ impl Metrics {
         self.micros.fetch_add(micros, Relaxed);
     }
 
+    pub(super) fn flagged(&self, flag: Flag) {
+        self.flagged[flag as usize].fetch_add(1, Relaxed);
+    }
+
     pub(super) fn refused(&self, code: &'static str) {
         *self.refused.lock().unwrap_or_else(PoisonError::into_inner).entry(code).or_default() += 1;
     }
 
-    pub(super) fn text(&self, servers: usize, sessions: usize, in_flight: usize) -> String {
+    pub(super) fn text(&self, servers: usize, sessions: usize, in_flight: usize, redefined: u64) -> String {
         let mut out = String::new();
         let mut line = |text: std::fmt::Arguments<'_>| {
             // Writing to a String does not fail.
@@ -59,6 +64,13 @@ impl Metrics {
         line(format_args!("agentopia_tool_call_seconds_bucket{{le=\"+Inf\"}} {count}"));
         line(format_args!("agentopia_tool_call_seconds_sum {}", self.micros.load(Relaxed) as f64 / 1e6));
         line(format_args!("agentopia_tool_call_seconds_count {count}"));
+        line(format_args!("# TYPE agentopia_answers_flagged_total counter"));
+        for flag in Flag::ALL {
+            let count = self.flagged[flag as usize].load(Relaxed);
+            line(format_args!("agentopia_answers_flagged_total{{flag=\"{}\"}} {count}", flag.as_str()));
+        }
+        line(format_args!("# TYPE agentopia_tools_redefined_total counter"));
+        line(format_args!("agentopia_tools_redefined_total {redefined}"));
         line(format_args!("# TYPE agentopia_tokens_refused_total counter"));
         for (code, count) in self.refused.lock().unwrap_or_else(PoisonError::into_inner).iter() {
             line(format_args!("agentopia_tokens_refused_total{{reason=\"{code}\"}} {count}"));

@@ -3,37 +3,52 @@
 //! A request passes, in this order: the place it comes from (`door`), its capability (`door`, by `capability`), the
 //! size of its body (`body`), the strict reader (`mcp::Message`), the agreement of headers and body (`era`), its session
 //! if it has one (`sessions`), and what the capability allows (`call`, `listing`). Only then does a server see it. What
-//! the server answers is scrubbed (`scrub`), recorded (`record`) and passed on byte for byte, but for the id.
+//! the server answers is scrubbed (`scrub`), recorded (`record`) and passed on byte for byte, but for the id. What it says
+//! before that, or asks, goes the longer way of `exchange`, for clients that can hear it (`ear`).
 //!
 //! No lock is held across an `await`, nothing is asked of anybody else, and no tree is built of arguments unless a grant
 //! looks at them. The tasks are those of the connections to the servers (`mcp::Connection`) and one for each client's
 //! connection (`serve`).
 
+mod ability;
 mod body;
 mod call;
 mod control;
 mod denial;
 mod dispatch;
 mod door;
+mod ear;
+mod entry;
 mod era;
+mod exchange;
+mod flags;
+mod front;
 mod listing;
 mod metrics;
+mod news;
 mod own;
 mod params;
+mod parked;
+mod questions;
 mod record;
 mod registry;
+mod rounds;
 mod scrub;
+mod seal;
+mod send;
 mod serve;
 mod sessions;
 mod stream;
+mod wishes;
 
 #[cfg(test)]
 mod tests;
 
 pub use control::{Control, Lines};
 pub use door::PeerAddress;
+pub use front::{Front, FrontError};
 pub use own::{RequestLog, Requests, ToolRequest};
-pub use record::{Access, Outcome, Records};
+pub use record::{Access, Outcome, Records, TraceId};
 pub use registry::{Offer, Registry, Server, ServerEntry};
 pub use serve::serve;
 
@@ -106,6 +121,8 @@ pub(crate) struct Inner {
     settings: Settings,
     metrics: metrics::Metrics,
     sessions: sessions::Sessions,
+    parked: parked::Parked,
+    seal: seal::Seal,
     room: Semaphore,
     streams: Arc<Semaphore>,
 }
@@ -146,6 +163,8 @@ pub fn router(parts: Parts) -> Router {
         settings,
         metrics: metrics::Metrics::default(),
         sessions: sessions::Sessions::default(),
+        parked: parked::Parked::default(),
+        seal: seal::Seal::default(),
         streams: Arc::new(Semaphore::new(STREAMS)),
     }));
     Router::new()

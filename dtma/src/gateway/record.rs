@@ -4,11 +4,14 @@ use protocol::ids::{AgentId, RunId};
 use serde::{Serialize, Serializer};
 use std::{
     collections::VecDeque,
+    fmt,
     sync::{Arc, Mutex, PoisonError},
 };
+use tokio::sync::Notify;
 
 /// Records that are kept until somebody takes them.
 const KEPT: usize = 10_000;
+const HALF: usize = KEPT / 2;
 
 /// What became of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
@@ -74,6 +77,43 @@ pub struct Access {
     pub arguments: [u8; 32],
     pub outcome: Outcome,
     pub micros: u64,
+    /// The trace that the call belongs to, as its client says (W3C trace context).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub trace: Option<TraceId>,
+}
+
+/// Sixteen bytes, shown as lower-case hex.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct TraceId(u128);
+
+impl TraceId {
+    /// From a `traceparent`'s JSON text.
+    pub(super) fn read(text: &str) -> Option<Self> {
+        let mut parts = text.strip_prefix('"')?.strip_suffix('"')?.split('-');
+        let (version, id, span) = (parts.next()?, parts.next()?, parts.next()?);
+        let plain = |part: &str, length| part.len() == length && part.bytes().all(|b| b.is_ascii_hexdigit());
+        let good = plain(version, 2) && plain(id, 32) && plain(span, 16) && version != "ff";
+        let id = u128::from_str_radix(id, 16).ok().filter(|id| good && *id != 0)?;
+        Some(Self(id))
+    }
+}
+
+impl fmt::Display for TraceId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:032x}", self.0)
+    }
+}
+
+impl fmt::Debug for TraceId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl Serialize for TraceId {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
 }
 
 fn text<S: Serializer>(text: &Arc<str>, serializer: S) -> Result<S::Ok, S::Error> {
@@ -86,7 +126,10 @@ fn hex<S: Serializer>(digest: &[u8; 32], serializer: S) -> Result<S::Ok, S::Erro
 
 /// A bounded queue: the newest `KEPT`, and a count of what was lost.
 #[derive(Clone, Default)]
-pub struct Records(Arc<Mutex<Ring>>);
+pub struct Records {
+    ring: Arc<Mutex<Ring>>,
+    filling: Arc<Notify>,
+}
 
 #[derive(Default)]
 struct Ring {
@@ -99,19 +142,28 @@ impl Records {
         tracing::debug!(
             target: "access",
             agent = %access.agent, server = %access.server, tool = %access.tool,
-            outcome = access.outcome.as_str(), micros = access.micros,
+            outcome = access.outcome.as_str(), micros = access.micros, trace = ?access.trace,
         );
-        let mut ring = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if ring.kept.len() == KEPT {
-            ring.kept.pop_front();
-            ring.lost += 1;
+        let mut ring = self.ring.lock().unwrap_or_else(PoisonError::into_inner);
+        match ring.kept.len() {
+            KEPT => {
+                ring.kept.pop_front();
+                ring.lost += 1;
+            }
+            HALF => self.filling.notify_one(),
+            _ => {}
         }
         ring.kept.push_back(access);
     }
 
+    /// Returns when so many are kept that they should be taken.
+    pub async fn filling(&self) {
+        self.filling.notified().await;
+    }
+
     /// The oldest records, to be uploaded, and how many were lost before them.
     pub fn take(&self, most: usize) -> (Vec<Access>, u64) {
-        let mut ring = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut ring = self.ring.lock().unwrap_or_else(PoisonError::into_inner);
         let count = most.min(ring.kept.len());
         (ring.kept.drain(..count).collect(), std::mem::take(&mut ring.lost))
     }

@@ -10,7 +10,10 @@ use serde_json::Value;
 use std::{
     collections::BTreeMap,
     ops::Range,
-    sync::{Arc, PoisonError, RwLock},
+    sync::{
+        Arc, PoisonError, RwLock,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
 };
 use tokio::sync::watch;
 
@@ -28,6 +31,8 @@ pub struct Server {
     pub id: ServerId,
     pub name: Arc<str>,
     pub connection: Connection,
+    /// It says that it logs.
+    pub(super) logs: bool,
     /// By name, so that every list has one order.
     tools: BTreeMap<Arc<str>, Offer>,
     secrets: Arc<Vec<Secret>>,
@@ -60,11 +65,14 @@ struct Inner {
     snapshot: RwLock<Arc<Snapshot>>,
     /// Counts changes of what is offered.
     changed: watch::Sender<u64>,
+    /// Counts tools that came to say something else than before.
+    redefined: AtomicU64,
 }
 
 impl Default for Registry {
     fn default() -> Self {
-        Self(Arc::new(Inner { snapshot: RwLock::default(), changed: watch::channel(0).0 }))
+        let (snapshot, changed) = (RwLock::default(), watch::channel(0).0);
+        Self(Arc::new(Inner { snapshot, changed, redefined: AtomicU64::new(0) }))
     }
 }
 
@@ -75,11 +83,22 @@ impl Registry {
         let server = Server {
             id: entry.id,
             name: name.clone(),
+            logs: entry.connection.peer().capabilities.get("logging").is_some(),
             connection: entry.connection,
             tools: entry.tools.into_iter().filter_map(offer).collect(),
             secrets: entry.secrets,
         };
+        if let Some(before) = self.get(&name) {
+            for tool in changed(&before, &server) {
+                self.0.redefined.fetch_add(1, Relaxed);
+                tracing::warn!(server = &*name, tool, "its definition has changed: grants of the former are no good");
+            }
+        }
         self.change(|servers| drop(servers.insert(name, Arc::new(server))));
+    }
+
+    pub(super) fn redefined(&self) -> u64 {
+        self.0.redefined.load(Relaxed)
     }
 
     pub fn remove(&self, name: &str) -> Option<Arc<Server>> {
@@ -130,7 +149,8 @@ impl Registry {
         let mut servers = held.servers.clone();
         change(&mut servers);
         // Of every server, because one can hold what another was given.
-        let scrubber = Scrubber::new(servers.values().flat_map(|server| server.secrets.iter()));
+        let secrets = servers.values().flat_map(|server| server.secrets.iter().map(|secret| (&server.name, secret)));
+        let scrubber = Scrubber::new(secrets);
         *held = Arc::new(Snapshot { servers, scrubber });
         drop(held);
         self.0.changed.send_modify(|count| *count += 1);
@@ -145,6 +165,14 @@ impl Server {
     pub fn tools(&self) -> impl Iterator<Item = (&Arc<str>, &Offer)> {
         self.tools.iter()
     }
+}
+
+/// Tools that are offered again, but say something else.
+fn changed<'s>(before: &'s Server, after: &'s Server) -> impl Iterator<Item = &'s str> {
+    let other = |(name, offer): &(&'s Arc<str>, &'s Offer)| {
+        before.tool(name).is_some_and(|(_, former)| former.digest != offer.digest)
+    };
+    after.tools().filter(other).map(|(name, _)| &**name)
 }
 
 impl Offer {

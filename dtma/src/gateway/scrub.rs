@@ -3,7 +3,11 @@
 use aho_corasick::{AhoCorasick, MatchKind};
 use base64::{Engine, prelude::BASE64_STANDARD};
 use protocol::chat::Secret;
-use std::{borrow::Cow, collections::BTreeSet};
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 /// Shorter values would be found everywhere by chance, and are no secrets.
 const SHORTEST: usize = 6;
@@ -11,33 +15,50 @@ const INSTEAD: &str = "[redacted]";
 
 /// Finds secrets in the forms in which they appear in JSON and logs. It has no `Debug`: it would print them.
 #[derive(Default)]
-pub(super) struct Scrubber(Option<AhoCorasick>);
+pub(super) struct Scrubber {
+    automaton: Option<AhoCorasick>,
+    /// By pattern: the servers that were given it.
+    owners: Vec<BTreeSet<Arc<str>>>,
+}
 
 impl Scrubber {
-    pub(super) fn new<'a>(secrets: impl Iterator<Item = &'a Secret>) -> Self {
-        let forms: BTreeSet<String> =
-            secrets.map(Secret::expose).filter(|value| value.len() >= SHORTEST).flat_map(forms).collect();
-        if forms.is_empty() {
-            return Self(None);
+    /// Of secrets and the servers that were given them.
+    pub(super) fn new<'a>(secrets: impl Iterator<Item = (&'a Arc<str>, &'a Secret)>) -> Self {
+        let mut all: BTreeMap<String, BTreeSet<Arc<str>>> = BTreeMap::new();
+        for (server, secret) in secrets.filter(|(_, secret)| secret.expose().len() >= SHORTEST) {
+            for form in forms(secret.expose()) {
+                all.entry(form).or_default().insert(server.clone());
+            }
         }
+        if all.is_empty() {
+            return Self::default();
+        }
+        let (forms, owners): (Vec<String>, Vec<_>) = all.into_iter().unzip();
         // It fails only for automata of gigabytes; then everything is withheld, see `clean`.
         let automaton = AhoCorasick::builder().match_kind(MatchKind::LeftmostLongest).build(&forms);
         match automaton {
-            Ok(automaton) => Self(Some(automaton)),
+            Ok(automaton) => Self { automaton: Some(automaton), owners },
             Err(error) => {
                 tracing::error!(%error, "too many secrets to look for");
-                Self(AhoCorasick::new([""]).ok())
+                Self { automaton: AhoCorasick::new([""]).ok(), owners: Vec::new() }
             }
         }
     }
 
+    /// Whether a server says what only others were given.
+    pub(super) fn foreign(&self, text: &[u8], server: &str) -> bool {
+        let Some(automaton) = &self.automaton else { return false };
+        let mut found = automaton.find_iter(text).filter_map(|found| self.owners.get(found.pattern().as_usize()));
+        found.any(|owners| !owners.contains(server))
+    }
+
     /// Whether there is anything to look for and it occurs.
     fn finds(&self, text: &[u8]) -> bool {
-        self.0.as_ref().is_some_and(|automaton| automaton.is_match(text))
+        self.automaton.as_ref().is_some_and(|automaton| automaton.is_match(text))
     }
 
     fn clean(&self, text: &[u8]) -> Vec<u8> {
-        match &self.0 {
+        match &self.automaton {
             None => text.to_vec(),
             Some(automaton) => {
                 let instead = vec![INSTEAD; automaton.patterns_len()];

@@ -1,30 +1,42 @@
 //! The listener: small answers leave at once, slow clients hold nothing for long, and their number is bounded.
 
-use super::door::{PeerAddress, Shown};
+use super::{
+    Front,
+    door::{PeerAddress, Shown},
+};
 use axum::{Router, body::Body};
 use hyper::server::conn::http1;
 use hyper_util::{
     rt::{TokioIo, TokioTimer},
     service::TowerToHyperService,
 };
-use std::{io, sync::Arc, time::Duration};
-use tokio::{net::TcpListener, sync::Semaphore, task::JoinSet};
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::TcpStream,
+    sync::Semaphore,
+    task::JoinSet,
+};
+use tokio_rustls::TlsAcceptor;
 use tower::ServiceExt;
 
 /// Connections that may be open at once; further ones wait in the system's queue.
 const CONNECTIONS: usize = 16_384;
 /// How long a connection may be silent between requests, or take to send a request's head.
 const SILENCE: Duration = Duration::from_secs(75);
+/// How long a client may take to agree on keys.
+const HANDSHAKE: Duration = Duration::from_secs(10);
 /// Room for a head, in which a capability of 64 KiB must fit.
 const BUFFER: usize = 256 << 10;
 
 /// Serves until `shutdown` resolves, then lets answers that are under way finish for as long as `grace`.
 pub async fn serve(
-    listener: TcpListener,
+    front: Front,
     router: Router,
     shutdown: impl Future<Output = ()>,
     grace: Duration,
 ) -> io::Result<()> {
+    let Front { listener, tls } = front;
     let room = Arc::new(Semaphore::new(CONNECTIONS));
     let mut connections = JoinSet::new();
     let mut shutdown = std::pin::pin!(shutdown);
@@ -45,25 +57,13 @@ pub async fn serve(
         };
         // Without it an answer can wait 40 ms for the client's acknowledgement of the one before.
         stream.set_nodelay(true).ok();
-        let service = router.clone();
+        let (service, tls) = (router.clone(), tls.clone());
         connections.spawn(async move {
             let _permit = permit;
-            let shown = Shown::default();
-            let service = service.map_request(move |request: hyper::Request<hyper::body::Incoming>| {
-                let mut request = request.map(Body::new);
-                request.extensions_mut().insert(PeerAddress(address));
-                request.extensions_mut().insert(shown.clone());
-                request
-            });
-            let served = http1::Builder::new()
-                .timer(TokioTimer::new())
-                .header_read_timeout(SILENCE)
-                .max_buf_size(BUFFER)
-                .max_headers(64)
-                .serve_connection(TokioIo::new(stream), TowerToHyperService::new(service))
-                .await;
-            if let Err(error) = served {
-                tracing::debug!(%error, "a connection ended");
+            match tls {
+                None => converse(stream, address, service).await,
+                // Boxed, so that a plain connection does not take the room of a secure one.
+                Some(tls) => Box::pin(secure(tls, stream, address, service)).await,
             }
         });
     }
@@ -71,4 +71,36 @@ pub async fn serve(
     // Connections that idle would hold it up for the whole grace; that is what the grace is for.
     let _ = tokio::time::timeout(grace, async { while connections.join_next().await.is_some() {} }).await;
     Ok(())
+}
+
+async fn secure(tls: TlsAcceptor, stream: TcpStream, address: SocketAddr, service: Router) {
+    match tokio::time::timeout(HANDSHAKE, tls.accept(stream)).await {
+        Ok(Ok(stream)) => converse(stream, address, service).await,
+        Ok(Err(error)) => tracing::debug!(%error, "a connection did not become a secure one"),
+        Err(_) => tracing::debug!("a connection did not become a secure one in time"),
+    }
+}
+
+/// One client's connection, request after request.
+async fn converse<S>(stream: S, address: SocketAddr, service: Router)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let shown = Shown::default();
+    let service = service.map_request(move |request: hyper::Request<hyper::body::Incoming>| {
+        let mut request = request.map(Body::new);
+        request.extensions_mut().insert(PeerAddress(address));
+        request.extensions_mut().insert(shown.clone());
+        request
+    });
+    let served = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(SILENCE)
+        .max_buf_size(BUFFER)
+        .max_headers(64)
+        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(service))
+        .await;
+    if let Err(error) = served {
+        tracing::debug!(%error, "a connection ended");
+    }
 }

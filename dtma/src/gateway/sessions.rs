@@ -1,17 +1,17 @@
 //! Sessions of the revisions before 2026-07-28. A session belongs to an agent, not to a token, so it outlives the
 //! quarter of an hour that a token does; every request still shows a token.
 
-use super::now;
-use mcp::Version;
+use super::{ability::Abilities, now, questions::Reply};
+use mcp::{Level, Version, connection::Watch};
 use protocol::ids::AgentId;
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap, VecDeque},
     sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicI64, Ordering::Relaxed},
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicI64, AtomicU8, AtomicU64, Ordering::Relaxed},
     },
 };
-use tokio::sync::Notify;
+use tokio::sync::{Notify, mpsc, watch};
 use uuid::Uuid;
 
 /// Sessions that may be open, in all and of one agent.
@@ -19,23 +19,41 @@ const MOST: usize = 10_000;
 const MOST_OF_ONE: usize = 2_000;
 /// Seconds without a request after which a session may make room for another.
 const IDLE: i64 = 3600;
+/// Questions that may wait for one client's answers.
+pub(super) const ASKED: usize = 32;
+/// Resources that one session may watch, and pages on which it may be expected.
+const WATCHED: usize = 64;
+
+type Asked = HashMap<String, (String, mpsc::Sender<Reply>)>;
 
 pub(super) struct Session {
     pub(super) id: Arc<str>,
     pub(super) version: Version,
+    /// What its client can be asked for.
+    pub(super) abilities: Abilities,
     agent: AgentId,
     /// The one server that it is about, or none for all.
     scope: Option<Arc<str>>,
     used: AtomicI64,
     /// Calls under way, by the client's own id.
-    calls: Mutex<HashMap<String, Arc<Notify>>>,
+    calls: Mutex<HashMap<Arc<str>, Arc<Notify>>>,
+    /// What the client was asked, by our id (JSON text): whoever asked calls it otherwise, and hears the answer.
+    asked: Mutex<Asked>,
+    next: AtomicU64,
+    /// The least level of logging that was wished for; none at first.
+    level: AtomicU8,
+    /// Subscribed resources, by URI.
+    watches: Mutex<BTreeMap<String, Watch>>,
+    /// Pages that the user was sent to: ids of elicitations.
+    visits: Mutex<VecDeque<String>>,
+    ended: watch::Sender<bool>,
 }
 
 #[derive(Default)]
 pub(super) struct Sessions(Mutex<HashMap<Arc<str>, Arc<Session>>>);
 
 impl Sessions {
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<Arc<str>, Arc<Session>>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<Arc<str>, Arc<Session>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -44,15 +62,28 @@ impl Sessions {
     }
 
     /// A new session; none when there is no room.
-    pub(super) fn open(&self, agent: AgentId, scope: Option<&str>, version: Version) -> Option<Arc<Session>> {
+    pub(super) fn open(
+        &self,
+        agent: AgentId,
+        scope: Option<&str>,
+        version: Version,
+        abilities: Abilities,
+    ) -> Option<Arc<Session>> {
         let id: Arc<str> = Uuid::new_v4().simple().to_string().into();
         let session = Arc::new(Session {
             id: id.clone(),
             version,
+            abilities,
             agent,
             scope: scope.map(Into::into),
             used: AtomicI64::new(now()),
             calls: Mutex::default(),
+            asked: Mutex::default(),
+            next: AtomicU64::new(1),
+            level: AtomicU8::new(u8::MAX),
+            watches: Mutex::default(),
+            visits: Mutex::default(),
+            ended: watch::channel(false).0,
         });
         let mut sessions = self.lock();
         let own = |sessions: &HashMap<_, Arc<Session>>| sessions.values().filter(|s| s.agent == agent).count();
@@ -83,23 +114,100 @@ impl Sessions {
         for call in session.calls().values() {
             call.notify_one();
         }
+        session.ended.send_replace(true);
+        lock(&session.watches).clear();
     }
 }
 
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 impl Session {
-    fn calls(&self) -> std::sync::MutexGuard<'_, HashMap<String, Arc<Notify>>> {
-        self.calls.lock().unwrap_or_else(PoisonError::into_inner)
+    fn calls(&self) -> MutexGuard<'_, HashMap<Arc<str>, Arc<Notify>>> {
+        lock(&self.calls)
+    }
+
+    /// Resolves when it was closed.
+    pub(super) async fn ended(&self) {
+        // An error means that the sender is gone, which it is not while we are here.
+        let _ = self.ended.subscribe().wait_for(|ended| *ended).await;
+    }
+
+    pub(super) fn level(&self) -> Option<Level> {
+        Level::ALL.get(usize::from(self.level.load(Relaxed))).copied()
+    }
+
+    pub(super) fn set_level(&self, level: Level) {
+        self.level.store(level as u8, Relaxed);
+    }
+
+    /// An id of ours (JSON text) for a question to its client; none when too many wait.
+    pub(super) fn ask(&self, theirs: &str, sender: &mpsc::Sender<Reply>) -> Option<String> {
+        let mut asked = lock(&self.asked);
+        if asked.len() >= ASKED {
+            return None;
+        }
+        let ours = self.next.fetch_add(1, Relaxed).to_string();
+        asked.insert(ours.clone(), (theirs.to_owned(), sender.clone()));
+        Some(ours)
+    }
+
+    pub(super) fn forget(&self, ours: &str) {
+        lock(&self.asked).remove(ours);
+    }
+
+    /// The client answers. To a question that is not open nobody listens.
+    pub(super) fn answer(&self, ours: &str, text: String) {
+        let asked = lock(&self.asked).remove(ours);
+        if let Some((theirs, sender)) = asked {
+            // There is room for as many as may be asked; a call that is over does not listen.
+            let _ = sender.try_send(Reply { theirs, text });
+        }
+    }
+
+    /// Keeps a subscription; false when there are too many.
+    pub(super) fn watch(&self, uri: &str, watch: Watch) -> bool {
+        let mut watches = lock(&self.watches);
+        let room = watches.len() < WATCHED || watches.contains_key(uri);
+        if room {
+            watches.insert(uri.to_owned(), watch);
+        }
+        room
+    }
+
+    pub(super) fn unwatch(&self, uri: &str) {
+        lock(&self.watches).remove(uri);
+    }
+
+    pub(super) fn watched(&self) -> Vec<String> {
+        lock(&self.watches).keys().cloned().collect()
+    }
+
+    /// The user is sent to a page, and the server will say when he was there.
+    pub(super) fn visit(&self, elicitation: String) {
+        let mut visits = lock(&self.visits);
+        if visits.len() >= WATCHED {
+            visits.pop_front();
+        }
+        visits.push_back(elicitation);
+    }
+
+    pub(super) fn visits(&self, elicitation: &str) -> bool {
+        lock(&self.visits).iter().any(|visit| visit == elicitation)
     }
 
     /// Marks a call as under way; none when the id is in use.
-    pub(super) fn begin<'s>(&'s self, id: &'s str) -> Option<UnderWay<'s>> {
+    pub(super) fn begin(self: &Arc<Self>, id: &str) -> Option<UnderWay> {
         let cancelled = Arc::new(Notify::new());
         let mut calls = self.calls();
         if calls.contains_key(id) {
             return None;
         }
-        calls.insert(id.to_owned(), cancelled.clone());
-        Some(UnderWay { session: self, id, cancelled })
+        let id: Arc<str> = id.into();
+        calls.insert(id.clone(), cancelled.clone());
+        drop(calls);
+        Some(UnderWay { session: self.clone(), id, cancelled })
     }
 
     /// The client does not want the answer any more.
@@ -110,14 +218,14 @@ impl Session {
     }
 }
 
-pub(super) struct UnderWay<'s> {
-    session: &'s Session,
-    id: &'s str,
+pub(super) struct UnderWay {
+    session: Arc<Session>,
+    id: Arc<str>,
     pub(super) cancelled: Arc<Notify>,
 }
 
-impl Drop for UnderWay<'_> {
+impl Drop for UnderWay {
     fn drop(&mut self) {
-        self.session.calls().remove(self.id);
+        self.session.calls().remove(&self.id);
     }
 }

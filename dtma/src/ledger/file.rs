@@ -22,6 +22,8 @@ pub enum Error {
     Key { path: PathBuf },
     #[error("a new key could not be made")]
     Random,
+    #[error("the gateway's certificate could not be made")]
+    Certificate(#[from] rcgen::Error),
     #[error("the document could not be written as JSON")]
     Json(#[from] serde_json::Error),
 }

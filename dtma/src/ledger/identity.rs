@@ -36,4 +36,7 @@ pub struct Enrolment {
     pub capability_keys: BTreeMap<String, String>,
     /// Where the gateway listens.
     pub listen: String,
+    /// By which name or address it is called from elsewhere.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub host: Option<String>,
 }

@@ -1,15 +1,19 @@
 //! What survives a restart. A file that cannot be read is put aside and reported; it never stops the daemon, and it
 //! never removes anything that runs.
 
+mod certificate;
 mod file;
 mod identity;
 mod pins;
 mod series;
+mod spool;
 
+pub use certificate::Certificate;
 pub use file::{Damage, Document, Error, write_atomically};
 pub use identity::{Enrolment, Identity};
 pub use pins::{Pin, Pins};
 pub use series::{AllSeries, Series};
+pub use spool::Spool;
 
 use crate::update::Updates;
 use protocol::toolbox::{DesiredState, Revocations};
@@ -76,8 +80,22 @@ impl Ledger {
         Document::new(&self.folder, "series")
     }
 
+    /// Events that wait for the control plane.
+    pub fn spool(&self) -> Result<Spool, Error> {
+        Spool::open(&self.folder.join("events"))
+    }
+
     pub fn updates(&self) -> Document<Updates> {
         Document::new(&self.folder, "updates")
+    }
+
+    /// None before an enrolment, and of one that was made by a version without TLS.
+    pub fn certificate(&self) -> Result<Option<Certificate>, Error> {
+        Certificate::load(&self.folder.join("gateway.pem"))
+    }
+
+    pub fn keep_certificate(&self, certificate: &Certificate) -> Result<(), Error> {
+        certificate.store(&self.folder.join("gateway.pem"))
     }
 
     pub fn identity(&self) -> Result<Identity, Error> {

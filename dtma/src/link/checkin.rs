@@ -118,10 +118,10 @@ impl CheckIn {
                 }
                 Err(error) => {
                     log(&error);
-                    let wait = backoff.next();
                     // At least as long as it asks for, whatever wakes us; what is above that keeps toolboxes apart.
-                    apart = apart.max(error.retry_after().unwrap_or_default());
-                    error.retry_after().map_or(wait, |asked| asked + wait)
+                    let asked = error.retry_after().unwrap_or_default();
+                    apart = apart.max(asked);
+                    asked + backoff.next()
                 }
             };
             let until = begun + wait;

@@ -131,7 +131,7 @@ pub struct Device {
 }
 
 impl Device {
-    pub(super) async fn post<R: DeserializeOwned>(
+    pub(crate) async fn post<R: DeserializeOwned>(
         &self,
         path: &str,
         now: i64,

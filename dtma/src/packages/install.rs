@@ -87,7 +87,7 @@ impl Packages {
             return Ok(ready);
         }
         let _slot = self.slots.acquire().await.map_err(|_| Failure::Unusable("the daemon is stopping".into()))?;
-        match super::no_room(self.engine.room().await?) {
+        match super::no_room(self.engine.disk().await?) {
             Some(why) => Err(Failure::Unusable(format!("{} is not installed: {why}", wanted.package))),
             None => self.install(&runner, &wanted).await,
         }

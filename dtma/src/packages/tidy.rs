@@ -1,7 +1,7 @@
 //! What may be thrown away, and whether there is room for more.
 
 use super::Packages;
-use crate::docker::{Error, PackageImage, Room};
+use crate::docker::{Disk, Error, PackageImage};
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 const EVERY: Duration = Duration::from_secs(6 * 60 * 60);
@@ -31,8 +31,8 @@ pub fn garbage(images: &[PackageImage], now: i64) -> Vec<String> {
 }
 
 /// Why nothing more may be put on the disk; `None` when it may. A disk that cannot be seen is not judged.
-pub fn no_room(room: Option<Room>) -> Option<String> {
-    let Room { free, total } = room.filter(|room| room.total > 0)?;
+pub fn no_room(disk: Option<Disk>) -> Option<String> {
+    let Disk { free, total } = disk.filter(|disk| disk.total > 0)?;
     let percent = u128::from(free) * 100 / u128::from(total);
     (percent < u128::from(RESERVE)).then(|| {
         let left = free >> 20;
@@ -91,13 +91,13 @@ mod tests {
 
     #[test]
     fn under_a_tenth_nothing_is_installed_and_it_is_said() {
-        let room = |free, total| Some(Room { free, total });
-        assert_eq!(no_room(room(10, 100)), None);
+        let disk = |free, total| Some(Disk { free, total });
+        assert_eq!(no_room(disk(10, 100)), None);
         assert_eq!(no_room(None), None);
-        assert_eq!(no_room(room(0, 0)), None);
-        assert_eq!(no_room(room(u64::MAX, u64::MAX)), None);
-        let said = no_room(room(9 << 30, 100 << 30)).unwrap();
+        assert_eq!(no_room(disk(0, 0)), None);
+        assert_eq!(no_room(disk(u64::MAX, u64::MAX)), None);
+        let said = no_room(disk(9 << 30, 100 << 30)).unwrap();
         assert!(said.contains("only 9 % (9216 MiB)"), "{said}");
-        assert!(no_room(room(0, 1)).is_some());
+        assert!(no_room(disk(0, 1)).is_some());
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::world::{Box_, Sim, State};
 use async_trait::async_trait;
-use dtma::docker::{Aside, Attached, Bridge, Container, Error, Exit, Image, Inspected, Launch, Machine, Room, labels};
+use dtma::docker::{Aside, Attached, Bridge, Container, Disk, Error, Exit, Image, Inspected, Launch, Machine, labels};
 use futures::{StreamExt, stream::BoxStream};
 use protocol::ids::ToolboxId;
 use rand::Rng;
@@ -155,7 +155,9 @@ impl Machine for Sim {
 
     async fn inspect(&self, id: &str) -> Result<Inspected, Error> {
         self.call("inspect", |state| {
-            Ok(Inspected { labels: found(state, id)?.labels.clone(), env: vec![], process: None })
+            let b = found(state, id)?;
+            let started_at = protocol::Timestamp::from_second(b.started).ok();
+            Ok(Inspected { labels: b.labels.clone(), env: vec![], process: None, started_at })
         })
         .await
     }
@@ -194,8 +196,8 @@ impl Machine for Sim {
         .await
     }
 
-    async fn room(&self) -> Result<Option<Room>, Error> {
-        self.call("info", |state| Ok(Some(Room { free: if state.full { 1 } else { 50 }, total: 100 }))).await
+    async fn disk(&self) -> Result<Option<Disk>, Error> {
+        self.call("info", |state| Ok(Some(Disk { free: if state.full { 1 } else { 50 }, total: 100 }))).await
     }
 
     async fn volume(&self, _: ToolboxId, _: &str, _: HashMap<String, String>, _: &str) -> Result<(), Error> {

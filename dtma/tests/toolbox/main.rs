@@ -5,7 +5,9 @@
 mod breakout;
 mod chaos;
 mod confine;
+mod conformance;
 mod deploy;
+mod events;
 mod failure;
 mod reach;
 mod support;

@@ -36,7 +36,11 @@ pub(crate) async fn create(
         entries.correct(&mut server.parsed);
         check(server)?;
     }
-    let agent = NewAgent { servers: wanted(&servers, &entries), ..describe::agent(&request, &servers, &entries) };
+    let agent = NewAgent {
+        servers: wanted(&servers, &entries),
+        toolbox_id: request.toolbox_id,
+        ..describe::agent(&request, &servers, &entries)
+    };
     let made = state.edge.database.agent_create(&caller, &agent).await?;
     if let Err(error) = keep(&state, &caller, &servers, &agent, &made).await {
         // Without its secrets it would only ever fail.

@@ -27,12 +27,12 @@ pub struct State {
 impl State {
     /// For the embedded default: the toolbox is on this machine.
     pub fn local(edge: Context, minter: Arc<Minter>, vault: Vault<Database>) -> Self {
-        Self { edge, wake: Wake::local(minter), vault }
+        Self { wake: Wake::local(&edge, minter), edge, vault }
     }
 
     /// For hosted functions: toolboxes have public addresses.
     pub fn hosted(edge: Context, minter: Arc<Minter>, vault: Vault<Database>) -> Self {
-        Self { edge, wake: Wake::hosted(minter), vault }
+        Self { wake: Wake::hosted(&edge, minter), edge, vault }
     }
 
     /// Lets toolboxes look at what has changed now instead of at their next check-in.

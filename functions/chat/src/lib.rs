@@ -3,7 +3,6 @@
 mod agent;
 mod events;
 mod find;
-mod gateway;
 mod propose;
 mod reply;
 mod routes;
@@ -22,8 +21,7 @@ use axum::{
 };
 use capability::Minter;
 use database::Database;
-use edge::{Context, Route, Wake, Who};
-use gateway::Reach;
+use edge::{Context, Route, Wake, Who, reach::Gateways};
 use models::language::Language;
 use runner::Runner;
 use sealing::Vault;
@@ -45,12 +43,16 @@ pub struct State {
 impl State {
     /// For the embedded default: one process, and the toolbox is on this machine.
     pub fn local(edge: Context, minter: Arc<Minter>, vault: Vault<Database>, find: Arc<dyn Find>) -> Self {
-        Self::new(edge, Wake::local(minter.clone()), Reach::Loopback, minter, vault, find)
+        let runner =
+            Runner { gateways: Gateways::local(edge.database.clone(), runner::PATIENCE), minter: minter.clone() };
+        Self { background: true, ..Self::new(Wake::local(&edge, minter), edge, runner, vault, find) }
     }
 
     /// For hosted functions: toolboxes have public addresses.
     pub fn hosted(edge: Context, minter: Arc<Minter>, vault: Vault<Database>, find: Arc<dyn Find>) -> Self {
-        Self::new(edge, Wake::hosted(minter.clone()), Reach::Public, minter, vault, find)
+        let runner =
+            Runner { gateways: Gateways::hosted(edge.database.clone(), runner::PATIENCE), minter: minter.clone() };
+        Self::new(Wake::hosted(&edge, minter), edge, runner, vault, find)
     }
 
     /// With a language model, which proposes plans and runs agents.
@@ -59,16 +61,8 @@ impl State {
         self
     }
 
-    fn new(
-        edge: Context,
-        wake: Wake,
-        reach: Reach,
-        minter: Arc<Minter>,
-        vault: Vault<Database>,
-        find: Arc<dyn Find>,
-    ) -> Self {
-        let runner = Runner { minter, reach, http: reach.client() };
-        Self { edge, find, vault, wake, model: None, runner, background: reach == Reach::Loopback }
+    fn new(wake: Wake, edge: Context, runner: Runner, vault: Vault<Database>, find: Arc<dyn Find>) -> Self {
+        Self { edge, find, vault, wake, model: None, runner, background: false }
     }
 }
 

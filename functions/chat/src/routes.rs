@@ -10,17 +10,19 @@ use axum::{
     extract::State as From,
     response::{IntoResponse, Response},
 };
-use edge::{Error, Path, User};
+use edge::{Error, Path, User, request::carry};
 use http::{HeaderMap, StatusCode, header};
 use protocol::{
     chat::{ChatReply, ChatRequest},
     ids::{RunId, SessionId},
 };
+use tokio::sync::oneshot;
 
 /// Room for ten files of 64 KiB in base64.
 const BODY_MAX: usize = 2 * 1024 * 1024;
 
-/// One turn, as JSON or as events. What cannot become a turn is refused as a problem in both.
+/// One turn, as JSON or as events. What cannot become a turn is refused as a problem in both. A turn goes on when its caller
+/// leaves: what it has begun is finished, and the session remembers it.
 pub(crate) async fn chat(
     user: User,
     headers: HeaderMap,
@@ -30,13 +32,17 @@ pub(crate) async fn chat(
     let new = SessionId::new();
     if !wants_events(&headers) {
         let turn = Either::open(&state, &user, &request, new, Reporter::default()).await?;
-        return Ok(Json(turn.run(request).await?).into_response());
+        let (done, reply) = oneshot::channel();
+        tokio::spawn(carry(async move {
+            // Nobody may be waiting any more.
+            let _ = done.send(turn.run(request).await);
+        }));
+        return Ok(Json(reply.await.map_err(Error::internal)??).into_response());
     }
     let (report, received) = Reporter::channel();
     let (thread_id, run_id) = (request.session_id.unwrap_or(new), RunId::new());
     let turn = Either::open(&state, &user, &request, new, report.clone()).await?;
-    // The turn goes on when its caller leaves: what it has begun is finished, and the session remembers it.
-    detached(async move {
+    tokio::spawn(carry(async move {
         report.send(Event::RunStarted { thread_id, run_id });
         match turn.run(request).await {
             Ok(reply) => {
@@ -45,7 +51,7 @@ pub(crate) async fn chat(
             }
             Err(error) => report.failed(&error),
         }
-    });
+    }));
     Ok(events::stream(received))
 }
 
@@ -78,14 +84,6 @@ impl Either {
             Self::Agent(turn) => turn.run().await,
         }
     }
-}
-
-/// Runs on after its request was answered, under the request's id.
-pub(crate) fn detached(work: impl Future<Output = ()> + Send + 'static) {
-    match edge::request::current() {
-        Some(request) => tokio::spawn(request.scope(work)),
-        None => tokio::spawn(work),
-    };
 }
 
 pub(crate) fn wants_events(headers: &HeaderMap) -> bool {

@@ -1,21 +1,26 @@
 //! Starts and drives runs of agents: the journal in the database, the tools at the toolbox.
 
-use crate::{State, gateway::Reach};
+use crate::State;
 use async_trait::async_trait;
-use capability::{Minter, mint::Bearer};
+use capability::Minter;
 use database::{Caller, Database, run::NewEvent};
-use edge::Error;
+use edge::{
+    Error, mint,
+    reach::{Gateways, Patience},
+};
 use models::language::{HOW_TO_CONFIGURE, Language, Message};
 use protocol::{capability::CapabilityRequest, ids::*, run::Run as Row};
 use runtime::{Brief, Entry, Gateway, Journal, JournalError, Limits, Outcome, Run};
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
+
+/// A tool may work for minutes before it says anything; how long, the client of each call says.
+pub(crate) const PATIENCE: Patience = Patience { connect: Duration::from_secs(5), whole: None, silence: None };
 
 /// What runs need.
 #[derive(Clone)]
 pub(crate) struct Runner {
     pub(crate) minter: Arc<Minter>,
-    pub(crate) reach: Reach,
-    pub(crate) http: reqwest::Client,
+    pub(crate) gateways: Gateways,
 }
 
 /// A run that can start.
@@ -28,7 +33,8 @@ pub(crate) struct Begun {
 }
 
 impl Runner {
-    /// Two round trips: the capability for its tools, and the run's row once nothing else can refuse it.
+    /// Two round trips, and one more when the toolbox is called over TLS: the capability for its tools, and the run's row once
+    /// nothing else can refuse it.
     pub(crate) async fn begin(
         &self,
         state: &State,
@@ -49,26 +55,13 @@ impl Runner {
         }
         let id = RunId::new();
         let wanted = CapabilityRequest { agent_id: Some(agent), toolbox_id: None, run_id: Some(id) };
-        let issued = database.capability_issue(&caller, &wanted).await?;
-        let bearer = Bearer {
-            toolbox: issued.toolbox_id,
-            owner: issued.owner,
-            agent: issued.agent_id,
-            run: Some(id),
-            epoch: issued.epoch,
-        };
-        let claims = bearer.claims(issued.tools, issued.now, Some(issued.expires_at)).map_err(Error::internal)?;
-        let token = self.minter.mint(&claims).map_err(Error::internal)?;
-        let endpoint = self.reach.endpoint(&issued.gateway).ok_or_else(|| {
-            Error::unavailable(
-                "The toolbox's gateway is at an address that may not be called.",
-                "Enrol the toolbox again.",
-            )
-        })?;
+        let minted = mint::capability(&database, &self.minter, &caller, &wanted).await?;
+        let gateway = self.gateways.open(minted.toolbox, &minted.gateway).await?;
+        let client = mcp::client::Client::new(gateway.client().clone(), gateway.url("/mcp"), minted.token);
         let begun = database.run_create(&caller, id, agent, session, &message).await?;
         Ok(Begun {
             brief: Brief { run: begun.run.id, purpose: begun.agent.request, history, message },
-            tools: Gateway::new(mcp::client::Client::new(self.http.clone(), endpoint, token)),
+            tools: Gateway::new(client),
             journal: Rows { database, caller, run: begun.run.id, fence: begun.fence },
             model,
             row: begun.run,

@@ -1,6 +1,6 @@
 //! Runs of agents without a conversation, and every run's journal.
 
-use crate::{State, routes::detached, turn::readable};
+use crate::{State, turn::readable};
 use axum::{
     Json,
     extract::State as From,
@@ -10,7 +10,7 @@ use axum::{
     },
 };
 use database::{Caller, Database, run::Journal};
-use edge::{Error, Path, User};
+use edge::{Error, Path, User, request::carry};
 use futures::stream;
 use http::{HeaderMap, StatusCode};
 use protocol::{
@@ -41,11 +41,11 @@ pub(crate) async fn create(
     let begun = state.runner.begin(&state, caller.clone(), agent, None, Vec::new(), message).await?;
     let row = begun.row.clone();
     if state.background {
-        detached(async move {
+        tokio::spawn(carry(async move {
             if let Err(error) = begun.drive(&|_| {}).await {
                 tracing::error!(%error, "a run ended without its journal");
             }
-        });
+        }));
         return Ok((StatusCode::ACCEPTED, Json(row)));
     }
     begun.drive(&|_| {}).await.map_err(Error::internal)?;

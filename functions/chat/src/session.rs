@@ -8,7 +8,7 @@ use protocol::{
     Timestamp,
     catalog::ServerJson,
     chat::{ChatStatus, RequiredCredential},
-    ids::{AgentId, SessionId},
+    ids::{AgentId, SessionId, ToolboxId},
     plan::{Choice, Plan},
 };
 use serde::{Deserialize, Serialize};
@@ -35,6 +35,9 @@ pub(crate) struct Session {
     /// The agent in whose place the next one comes: the same plan, with more variables.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) replaces: Option<AgentId>,
+    /// Where the user wants the servers, if that was said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) toolbox_id: Option<ToolboxId>,
 }
 
 impl Session {
@@ -47,11 +50,11 @@ impl Session {
             server
         };
         let entries = planned.chosen.into_iter().map(|(name, prepared)| (name, slim(prepared))).collect();
-        *self = Self { plan: Some(planned.plan), entries, ..Self::default() };
+        *self = Self { plan: Some(planned.plan), entries, toolbox_id: self.toolbox_id, ..Self::default() };
     }
 
     pub(crate) fn clear(&mut self) {
-        *self = Self::default();
+        *self = Self { toolbox_id: self.toolbox_id, ..Self::default() };
     }
 
     /// A plan whose agent was not made yet.

@@ -73,10 +73,11 @@ impl Turn {
         for credential in opened.credentials {
             stored.entry(credential.server).or_default().insert(credential.key);
         }
-        let (id, version, session) = match opened.session {
+        let (id, version, mut session) = match opened.session {
             Some(held) => (held.id, held.version, held.state),
             None => (new, 0, Session::default()),
         };
+        session.toolbox_id = request.toolbox_id.or(session.toolbox_id);
         Ok(Self {
             state: state.clone(),
             caller,

@@ -49,6 +49,8 @@ pub enum Command {
     Trace(Trace),
     /// List who may call what
     Grants,
+    /// List what has happened at this machine's toolbox: calls, hosts that were refused, deployments
+    Events(Events),
 }
 
 #[derive(Debug, Args)]
@@ -165,6 +167,16 @@ pub struct Logs {
     /// Print what there is and return
     #[arg(long)]
     pub no_follow: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct Events {
+    /// Only these: call, refusal, deployment, tool_request or lost
+    #[arg(long)]
+    pub kind: Option<String>,
+    /// The newest so many
+    #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u16).range(1..=1000))]
+    pub limit: u16,
 }
 
 #[derive(Debug, Args)]

@@ -4,7 +4,7 @@ use crate::{
     home::{Home, Instance, Owner, read_json, write_json},
     trouble::Trouble,
 };
-use http::Method;
+use http::{Method, StatusCode};
 use protocol::problem::Problem;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
@@ -47,7 +47,11 @@ impl Client {
         let now = jiff::Timestamp::now().as_second();
         let kept = read_json::<Kept>(&path).ok().flatten();
         if let Some(kept) = kept.filter(|kept| kept.url == url && kept.expires_at > now + SPARE) {
-            return Ok(Self { http, base: url.to_owned(), token: kept.access_token });
+            let client = Self { http: http.clone(), base: url.to_owned(), token: kept.access_token };
+            // One of an earlier database of this home is good for nothing.
+            if client.is_signed_in().await? {
+                return Ok(client);
+            }
         }
         let owner = Owner::load(home)?.ok_or_else(|| {
             Trouble::new("The owner's account is not known.", "Run `agentopia up`: it makes one at the first start.")
@@ -70,6 +74,20 @@ impl Client {
         self.ask(Method::POST, path, Some(body)).await
     }
 
+    /// `None` where there is none.
+    pub async fn find<T: DeserializeOwned>(&self, path: &str) -> Result<Option<T>, Trouble> {
+        let reply = self.send(Method::GET, path, None::<&()>).await?;
+        if reply.status() == StatusCode::NOT_FOUND {
+            return Ok(None);
+        }
+        read(path, self.check(reply).await?).await.map(Some)
+    }
+
+    async fn is_signed_in(&self) -> Result<bool, Trouble> {
+        let reply = self.send(Method::GET, "/auth/v1/user", None::<&()>).await?;
+        Ok(!matches!(reply.status(), StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN | StatusCode::NOT_FOUND))
+    }
+
     /// A response whose body is read as it comes.
     pub async fn stream(&self, path: &str) -> Result<reqwest::Response, Trouble> {
         let request = self.http.get(format!("{}{path}", self.base)).header("accept", "text/event-stream");
@@ -83,19 +101,21 @@ impl Client {
         path: &str,
         body: Option<&impl Serialize>,
     ) -> Result<T, Trouble> {
+        let reply = self.send(method, path, body).await?;
+        read(path, self.check(reply).await?).await
+    }
+
+    async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&impl Serialize>,
+    ) -> Result<reqwest::Response, Trouble> {
         let mut request = self.http.request(method, format!("{}{path}", self.base)).bearer_auth(&self.token);
         if let Some(body) = body {
             request = request.json(body);
         }
-        let reply = request.send().await.map_err(|error| self.silent(&error))?;
-        let reply = self.check(reply).await?;
-        reply.json().await.map_err(|error| {
-            Trouble::new(
-                format!("The answer to {path} cannot be understood."),
-                "Run the same release of both: scripts/up.",
-            )
-            .caused_by(&error)
-        })
+        request.send().await.map_err(|error| self.silent(&error))
     }
 
     fn silent(&self, error: &(dyn std::error::Error + 'static)) -> Trouble {
@@ -105,6 +125,13 @@ impl Client {
     async fn check(&self, reply: reqwest::Response) -> Result<reqwest::Response, Trouble> {
         if reply.status().is_success() { Ok(reply) } else { Err(refusal(reply).await) }
     }
+}
+
+async fn read<T: DeserializeOwned>(path: &str, reply: reqwest::Response) -> Result<T, Trouble> {
+    reply.json().await.map_err(|error| {
+        Trouble::new(format!("The answer to {path} cannot be understood."), "Run the same release of both: scripts/up.")
+            .caused_by(&error)
+    })
 }
 
 /// A client that never goes through a proxy: everything is on this machine.

@@ -8,5 +8,6 @@ pub mod home;
 pub mod server;
 pub mod source;
 mod steps;
+mod terminal;
 pub mod trouble;
 pub mod up;

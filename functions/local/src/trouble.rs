@@ -1,5 +1,6 @@
 //! What a command says when it cannot do its work: what, why, and what next.
 
+use crate::terminal::lines;
 use std::fmt;
 
 #[derive(Debug)]
@@ -45,11 +46,11 @@ impl Trouble {
 
 impl fmt::Display for Trouble {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "error: {}", self.what)?;
+        write!(f, "error: {}", lines(&self.what))?;
         for why in &self.why {
-            write!(f, "\n  why:  {}", why.replace('\n', "\n        "))?;
+            write!(f, "\n  why:  {}", lines(why).replace('\n', "\n        "))?;
         }
-        write!(f, "\n  next: {}", self.next)
+        write!(f, "\n  next: {}", lines(&self.next))
     }
 }
 
@@ -62,5 +63,17 @@ pub fn file(what: &str, path: &std::path::Path) -> impl FnOnce(std::io::Error) -
     move |error| {
         Trouble::new(what, format!("Check that {parent} exists and that you may write there."))
             .because(error.to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_server_says_reaches_the_terminal_as_text() {
+        let said = Trouble::new("It said \u{1b}]0;owned\u{7}.", "Look.").because("first\nsecond \u{1b}[2J").to_string();
+        assert!(!said.contains(['\u{1b}', '\u{7}']), "{said:?}");
+        assert_eq!(said, "error: It said  ]0;owned .\n  why:  first\n        second  [2J\n  next: Look.");
     }
 }

@@ -65,6 +65,22 @@ async fn supabases_own_client_works_unchanged() {
     assert!(output.status.success(), "{said}{}", String::from_utf8_lossy(&output.stderr));
 }
 
+/// A migration of a later release comes when the accounts' functions are there already.
+#[tokio::test]
+async fn a_later_migration_leaves_the_accounts_functions_to_their_owner() {
+    let database = testkit::database().await;
+    database.run(accounts::SCHEMA).await;
+    let owners = "select distinct p.proowner::regrole::text from pg_proc p
+        where p.pronamespace = 'api'::regnamespace and p.proname like 'account%'";
+    let theirs = vec![vec![Some("agentopia_accounts".to_owned())]];
+    assert_eq!(database.rows(owners).await, theirs);
+    for url in [&database.owner_url, &database.admin_url] {
+        let admin = database::embedded::Admin::connect(url).await.unwrap();
+        admin.run("a later migration", "call gate.adopt()").await.unwrap();
+        assert_eq!(database.rows(owners).await, theirs);
+    }
+}
+
 #[tokio::test]
 async fn the_edge_takes_its_tokens() {
     let service = service().await;

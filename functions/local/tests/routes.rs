@@ -20,7 +20,7 @@ use protocol::{
     toolbox::EnrolRequest,
 };
 use serde_json::{Value, json};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use testkit::TestDatabase;
 use tower::ServiceExt;
 
@@ -71,7 +71,7 @@ async fn sign_in(app: &Router, path: &str, email: &str, password: &str) -> Accou
 }
 
 async fn send(app: &Router, method: &str, path: &str, token: Option<&str>, body: Option<Value>) -> (StatusCode, Value) {
-    let mut request = Request::builder().method(method).uri(path);
+    let mut request = Request::builder().method(method).uri(path).header(header::HOST, "127.0.0.1:1");
     if let Some(token) = token {
         request = request.header(header::AUTHORIZATION, format!("Bearer {token}"));
     }
@@ -126,7 +126,9 @@ async fn nothing_answers_without_a_proof_of_who_asks() {
 #[tokio::test]
 async fn a_user_is_no_device_and_no_operator() {
     let setup = setup().await;
+    let mut walked = BTreeMap::new();
     for route in routes() {
+        *walked.entry(format!("{:?}", route.who)).or_insert(0) += 1;
         let path = fill(route, |_| RequestId::new().to_string());
         let (status, reply) = send(&setup.app, route.method, &path, Some(&setup.alice.token), Some(json!({}))).await;
         match route.who {
@@ -141,14 +143,21 @@ async fn a_user_is_no_device_and_no_operator() {
             Who::User => assert_ne!(status, StatusCode::UNAUTHORIZED, "{} {path}: {reply}", route.method),
             Who::Open => {}
         }
+        // The token of a session that was ended is good for nothing else; the others go on with a new one.
         if route.path == "/auth/v1/logout" {
-            return assert_eq!(status, StatusCode::NO_CONTENT);
+            assert_eq!(status, StatusCode::NO_CONTENT);
+            continue;
         }
         if route.who == Who::Operator {
             let (status, _) = send(&setup.app, route.method, &path, Some(&setup.owner), Some(json!({"x": 1}))).await;
             assert_ne!(status, StatusCode::FORBIDDEN, "the owner is let in");
         }
     }
+    let of = |who: Who| walked.get(&format!("{who:?}")).copied().unwrap_or(0);
+    assert!(
+        of(Who::User) > 25 && of(Who::Device) >= 3 && of(Who::Operator) >= 1 && of(Who::Enrolment) == 1,
+        "{walked:?}"
+    );
 }
 
 #[tokio::test]
@@ -231,6 +240,7 @@ impl Rows {
             public_key: key.public_key().to_string(),
             gateway: "http://127.0.0.1:1".into(),
             version: "0".into(),
+            certificate: None,
         };
         let enrolment = made["enrolment_token"].as_str().unwrap();
         let body = serde_json::to_value(&enrol).unwrap();
@@ -298,5 +308,36 @@ impl Rows {
         matches!((route.method, route.path), ("DELETE", "/api/agents/{id}" | "/api/grants/{id}"))
             && [StatusCode::CONFLICT, StatusCode::FORBIDDEN, StatusCode::NOT_FOUND, StatusCode::UNPROCESSABLE_ENTITY]
                 .contains(&status)
+    }
+}
+
+#[tokio::test]
+async fn a_page_elsewhere_reaches_nothing() {
+    let setup = setup().await;
+    let ask = async |method: &str, path: &str, host: &str, origin: Option<&str>| {
+        let mut request = Request::builder().method(method).uri(path).header(header::HOST, host);
+        request = request.header(header::CONTENT_TYPE, "application/json");
+        request = request.header(header::AUTHORIZATION, format!("Bearer {}", setup.alice.token));
+        if let Some(origin) = origin {
+            request = request.header(header::ORIGIN, origin);
+        }
+        let request = request.body(Body::from("{}")).unwrap();
+        setup.app.clone().oneshot(request).await.unwrap().status()
+    };
+    // Its name leads here: every route is closed to it, the open ones and what does not exist too.
+    for path in ["/api/agents", "/healthz", "/docs", "/openapi.json", "/nothing", "/"] {
+        assert_eq!(ask("GET", path, "evil.example", None).await, StatusCode::FORBIDDEN, "{path}");
+        assert_ne!(ask("GET", path, "localhost:1", None).await, StatusCode::FORBIDDEN, "{path}");
+    }
+    for (path, done) in
+        [("/api/sessions/create", StatusCode::CREATED), ("/auth/v1/signup", StatusCode::UNPROCESSABLE_ENTITY)]
+    {
+        assert_eq!(
+            ask("POST", path, "127.0.0.1:1", Some("https://evil.example")).await,
+            StatusCode::FORBIDDEN,
+            "{path}"
+        );
+        assert_eq!(ask("POST", path, "127.0.0.1:1", Some("http://127.0.0.1:1")).await, done, "{path}");
+        assert_eq!(ask("POST", path, "127.0.0.1:1", None).await, done, "{path}");
     }
 }

@@ -7,10 +7,15 @@
 mod tests;
 
 use edge::Error;
-use protocol::{server::Tool, toolbox::CheckInRequest};
+use protocol::{
+    event::{EventUpload, Happening},
+    server::Tool,
+    toolbox::CheckInRequest,
+};
 use serde_json::Value;
 
 const SERVERS: usize = 200;
+const EVENTS: usize = 500;
 const TOOLS: usize = 512;
 const LINES: usize = 20;
 /// Characters of a line, or of a sentence for a person.
@@ -28,6 +33,22 @@ pub(crate) fn gateway(text: &str) -> Result<(), Error> {
             "Send where the gateway listens, e.g. https://box.example:8443/mcp.",
         )),
     }
+}
+
+/// The digest of a certificate, as the database keeps it.
+pub(crate) fn certificate(text: Option<&str>) -> Result<(), Error> {
+    match text {
+        Some(text) if !is_digest(text) => Err(Error::invalid(
+            "The certificate's digest is not one.",
+            "Send the SHA-256 of its DER as 64 digits, lower-case hex.",
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// SHA-256, hex.
+fn is_digest(text: &str) -> bool {
+    text.len() == 64 && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
 }
 
 /// A version, a boot id: short and printable.
@@ -56,9 +77,7 @@ pub(crate) fn checkin(request: &mut CheckInRequest) -> Result<(), Error> {
         }
         server.detail.as_mut().map(line);
         server.pinned.as_mut().map(line);
-        let surplus = server.log_tail.len().saturating_sub(LINES);
-        server.log_tail.drain(..surplus);
-        server.log_tail.iter_mut().for_each(line);
+        tail(&mut server.log_tail);
         if let Some(tools) = &mut server.tools {
             tools.retain(fits);
             tools.truncate(TOOLS);
@@ -68,11 +87,52 @@ pub(crate) fn checkin(request: &mut CheckInRequest) -> Result<(), Error> {
     Ok(())
 }
 
+/// What an event says is a server's, a model's or a caller's word too.
+pub(crate) fn events(upload: &mut EventUpload) -> Result<(), Error> {
+    if !(1..=EVENTS).contains(&upload.events.len()) {
+        return Err(Error::invalid("An upload has 1 to 500 events.", "Send them in several."));
+    }
+    let signed = |number: u64| i64::try_from(number).is_ok();
+    for event in &mut upload.events {
+        let counts = match &event.what {
+            Happening::Call(calls) => signed(calls.count) && signed(calls.micros),
+            Happening::Lost(lost) => signed(lost.count),
+            _ => true,
+        };
+        if !signed(event.number) || !counts {
+            return Err(Error::invalid("A number is out of range.", "Send numbers below 2^63."));
+        }
+        match &mut event.what {
+            Happening::Call(calls) => {
+                for text in [&mut calls.server, &mut calls.tool, &mut calls.arguments, &mut calls.outcome] {
+                    line(text);
+                }
+            }
+            Happening::Refusal(refusal) => [&mut refusal.host, &mut refusal.why].into_iter().for_each(line),
+            Happening::Deployment(deployment) => {
+                deployment.detail.as_mut().map(line);
+                tail(&mut deployment.log_tail);
+            }
+            Happening::ToolRequest(request) => {
+                request.tools.truncate(LINES);
+                request.tools.iter_mut().chain([&mut request.need, &mut request.reason]).for_each(line);
+            }
+            Happening::Lost(_) => {}
+        }
+    }
+    Ok(())
+}
+
 /// A tool that does not fit is not recorded, so nothing can be granted to call it.
 fn fits(tool: &Tool) -> bool {
     let name = (1..=128).contains(&tool.name.len()) && tool.name.bytes().all(|byte| byte.is_ascii_graphic());
-    let digest = tool.digest.len() == 64 && tool.digest.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
-    name && digest && tool.definition.to_string().len() <= DEFINITION
+    name && is_digest(&tool.digest) && tool.definition.to_string().len() <= DEFINITION
+}
+
+fn tail(lines: &mut Vec<String>) {
+    let surplus = lines.len().saturating_sub(LINES);
+    lines.drain(..surplus);
+    lines.iter_mut().for_each(line);
 }
 
 fn line(text: &mut String) {

@@ -52,6 +52,7 @@ pub(crate) async fn enrol(
     })?;
     bounds::gateway(&request.gateway)?;
     bounds::word(&request.version)?;
+    bounds::certificate(request.certificate.as_deref())?;
     let enrolled = state.edge.database.toolbox_enrol(&Caller::service(), &hash(token.expose()), &request).await;
     let enrolled = enrolled.map_err(|error| match error {
         // What is wrong is the proof of who asks.

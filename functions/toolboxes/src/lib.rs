@@ -3,6 +3,7 @@
 mod bounds;
 mod checkin;
 mod enrol;
+mod events;
 mod logs;
 mod provision;
 mod servers;
@@ -36,12 +37,14 @@ pub struct State {
 impl State {
     /// For the embedded default: the toolbox is on this machine.
     pub fn local(edge: Context, minter: Arc<Minter>, control_plane: &str) -> Self {
-        Self::new(edge, Wake::local(minter.clone()), Relay::local(minter.clone()), &minter, control_plane)
+        let (wake, relay) = (Wake::local(&edge, minter.clone()), Relay::local(&edge, minter.clone()));
+        Self::new(edge, wake, relay, &minter, control_plane)
     }
 
     /// For hosted functions: toolboxes have public addresses.
     pub fn hosted(edge: Context, minter: Arc<Minter>, control_plane: &str) -> Self {
-        Self::new(edge, Wake::hosted(minter.clone()), Relay::hosted(minter.clone()), &minter, control_plane)
+        let (wake, relay) = (Wake::hosted(&edge, minter.clone()), Relay::hosted(&edge, minter.clone()));
+        Self::new(edge, wake, relay, &minter, control_plane)
     }
 
     fn new(edge: Context, wake: Wake, relay: Relay, minter: &Minter, control_plane: &str) -> Self {
@@ -74,6 +77,7 @@ pub const ROUTES: &[Route] = &[
     Route::get("/api/toolboxes", Who::User, "Your toolboxes"),
     Route::post("/api/toolboxes/enrol", Who::Enrolment, "Become a toolbox, with its enrolment token as the bearer"),
     Route::post("/api/toolboxes/checkin", Who::Device, "Report what runs; hear what should"),
+    Route::post("/api/toolboxes/events", Who::Device, "Record what has happened"),
     Route::get("/api/toolboxes/{id}", Who::User, "One of your toolboxes"),
     Route::delete(
         "/api/toolboxes/{id}",
@@ -81,6 +85,8 @@ pub const ROUTES: &[Route] = &[
         "Forget a toolbox and its servers; destroy the machine made for it",
     )
     .with_query(&["keep_machine"]),
+    Route::get("/api/toolboxes/{id}/events", Who::User, "What has happened there, newest first")
+        .with_query(&["kind", "before", "limit"]),
     Route::post("/api/toolboxes/{id}/servers", Who::User, "Deploy a server"),
     Route::get("/api/toolboxes/{id}/servers", Who::User, "The servers of a toolbox"),
     Route::get("/api/toolboxes/{id}/servers/{sid}", Who::User, "One server, with its tools"),
@@ -94,6 +100,8 @@ pub fn router(state: State) -> Router {
         .route("/api/toolboxes", post(toolboxes::create).get(toolboxes::list))
         .route("/api/toolboxes/enrol", post(enrol::enrol))
         .route("/api/toolboxes/checkin", post(checkin::checkin))
+        .route("/api/toolboxes/events", post(events::record))
+        .route("/api/toolboxes/{id}/events", get(events::list))
         .route("/api/toolboxes/{id}", get(toolboxes::get).delete(toolboxes::delete))
         .route("/api/toolboxes/{id}/servers", post(servers::create).get(servers::list))
         .route("/api/toolboxes/{id}/servers/{sid}", get(servers::get).delete(servers::delete))

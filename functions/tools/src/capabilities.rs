@@ -2,8 +2,7 @@
 
 use crate::State;
 use axum::{Json, Router, extract::State as From, routing::post};
-use capability::{Bearer, MintError};
-use edge::{Error, Route, User, Who};
+use edge::{Error, Route, User, Who, mint};
 use protocol::capability::{CapabilityReply, CapabilityRequest};
 
 pub(crate) const CREATE: Route =
@@ -18,27 +17,6 @@ async fn create(
     From(state): From<State>,
     edge::Json(request): edge::Json<CapabilityRequest>,
 ) -> Result<Json<CapabilityReply>, Error> {
-    let issued = state.edge.database.capability_issue(&user.caller(), &request).await?;
-    let bearer = Bearer {
-        toolbox: issued.toolbox_id,
-        owner: issued.owner,
-        agent: issued.agent_id,
-        run: request.run_id,
-        epoch: issued.epoch,
-    };
-    let claims = bearer.claims(issued.tools, issued.now, Some(issued.expires_at)).map_err(refused)?;
-    let capability = state.minter.mint(&claims).map_err(refused)?;
-    Ok(Json(CapabilityReply { capability, gateway: issued.gateway, expires_at: claims.exp }))
-}
-
-fn refused(error: MintError) -> Error {
-    match error {
-        MintError::TooLarge(_) => Error::conflict(
-            "This agent may call more tools than one capability can carry.",
-            "Use an agent with fewer servers, or take grants away with DELETE /api/grants/{id}.",
-        ),
-        // A grant that ends within this second.
-        MintError::Life => Error::conflict("One of the agent's grants is just ending.", "Ask again in a second."),
-        error => Error::internal(error),
-    }
+    let minted = mint::capability(&state.edge.database, &state.minter, &user.caller(), &request).await?;
+    Ok(Json(CapabilityReply { capability: minted.token, gateway: minted.gateway, expires_at: minted.expires_at }))
 }

@@ -3,6 +3,7 @@
 mod capabilities;
 mod catalog;
 mod grants;
+mod usage;
 
 use ::catalog::{Selector, import::Importer};
 use axum::{Router, extract::FromRef};
@@ -23,12 +24,12 @@ pub struct State {
 impl State {
     /// For the embedded default: the toolbox is on this machine.
     pub fn local(edge: Context, selector: Selector, importer: Importer, minter: Arc<Minter>) -> Self {
-        Self { edge, selector, importer, wake: Wake::local(minter.clone()), minter }
+        Self { wake: Wake::local(&edge, minter.clone()), edge, selector, importer, minter }
     }
 
     /// For hosted functions: toolboxes have public addresses.
     pub fn hosted(edge: Context, selector: Selector, importer: Importer, minter: Arc<Minter>) -> Self {
-        Self { edge, selector, importer, wake: Wake::hosted(minter.clone()), minter }
+        Self { wake: Wake::hosted(&edge, minter.clone()), edge, selector, importer, minter }
     }
 }
 
@@ -47,8 +48,9 @@ pub const ROUTES: &[Route] = &[
     grants::CREATE,
     grants::DELETE,
     capabilities::CREATE,
+    usage::GET,
 ];
 
 pub fn router(state: State) -> Router {
-    catalog::router().merge(grants::router()).merge(capabilities::router()).with_state(state)
+    catalog::router().merge(grants::router()).merge(capabilities::router()).merge(usage::router()).with_state(state)
 }

@@ -48,8 +48,12 @@ impl App {
         let caller = Caller::user(user);
         let hash = user.to_string();
         let toolbox = database.toolbox_create(&caller, "home", &hash).await.unwrap();
-        let enrol =
-            EnrolRequest { public_key: "key".into(), gateway: "http://127.0.0.1:1/mcp".into(), version: "1".into() };
+        let enrol = EnrolRequest {
+            public_key: "key".into(),
+            gateway: "http://127.0.0.1:1/mcp".into(),
+            version: "1".into(),
+            certificate: None,
+        };
         database.toolbox_enrol(&Caller::service(), &hash, &enrol).await.unwrap();
         let wanted = Wanted {
             name: Some("time".into()),

@@ -27,13 +27,13 @@ pub struct State {
 impl State {
     /// For the embedded default: the toolbox is on this machine.
     pub fn local(edge: Context, wrap: Arc<dyn KeyWrap>, minter: Arc<Minter>) -> Self {
-        let wake = Wake::local(minter.clone());
+        let wake = Wake::local(&edge, minter.clone());
         Self::new(edge, wrap, minter, wake)
     }
 
     /// For hosted functions: toolboxes have public addresses.
     pub fn hosted(edge: Context, wrap: Arc<dyn KeyWrap>, minter: Arc<Minter>) -> Self {
-        let wake = Wake::hosted(minter.clone());
+        let wake = Wake::hosted(&edge, minter.clone());
         Self::new(edge, wrap, minter, wake)
     }
 

@@ -60,6 +60,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     }
     let selector = Selector::new(database, embedder);
     selector.warm().await?;
+    selector.prepare().await?;
     let text = fs::read_to_string(option("--queries").ok_or("--queries FILE is missing")?)?;
     let queries =
         text.lines().filter(|l| !l.trim().is_empty()).map(serde_json::from_str).collect::<Result<Vec<Query>, _>>()?;

@@ -4,9 +4,9 @@
 #[cfg(test)]
 mod tests;
 
+use domain::address::is_public;
 use protocol::catalog::{Package, Remote, ServerJson};
 use serde_json::Value;
-use std::net::IpAddr;
 use url::{Host, Url};
 
 /// The official schema says 100 characters; catalogs have more.
@@ -42,7 +42,7 @@ pub(crate) fn check(server: &Value) -> Result<ServerJson, String> {
         return Err("it has too many packages".to_owned());
     }
     entry.packages.iter().try_for_each(check_package)?;
-    entry.remotes.retain(is_public);
+    entry.remotes.retain(is_callable);
     Ok(entry)
 }
 
@@ -84,32 +84,17 @@ fn check_package(package: &Package) -> Result<(), String> {
 }
 
 /// HTTPS at a public name. Others are left out: no toolbox would call them.
-fn is_public(remote: &Remote) -> bool {
+fn is_callable(remote: &Remote) -> bool {
     // `{NAME}` stands for something that the user gives.
     let url = remote.url.replace(['{', '}'], "");
     let Ok(url) = Url::parse(&url) else { return false };
     url.scheme() == "https"
         && match url.host() {
             Some(Host::Domain(name)) => !name.eq_ignore_ascii_case("localhost") && name.contains('.'),
-            Some(Host::Ipv4(address)) => is_global(address.into()),
-            Some(Host::Ipv6(address)) => is_global(address.into()),
+            Some(Host::Ipv4(address)) => is_public(address.into()),
+            Some(Host::Ipv6(address)) => is_public(address.into()),
             None => false,
         }
-}
-
-fn is_global(address: IpAddr) -> bool {
-    match address {
-        IpAddr::V4(v4) => {
-            !(v4.is_private()
-                || v4.is_loopback()
-                || v4.is_link_local()
-                || v4.is_unspecified()
-                || v4.is_multicast()
-                || v4.is_broadcast())
-        }
-        // Servers are named; an address of version 6 is none that anybody publishes.
-        IpAddr::V6(_) => false,
-    }
 }
 
 /// A text that tries to be obeyed.

@@ -1,6 +1,6 @@
 //! From a sentence to servers, without a language model.
 
-use crate::{Error, unfit::Unfit};
+use crate::{Error, phrases::Phrases, unfit::Unfit};
 use database::{
     Caller, Database,
     catalog::{Wanted, vector},
@@ -10,6 +10,7 @@ use domain::{
     needs::{self, Need, Term},
     rank::{self, ANSWERED, Entry, Ranked},
 };
+use futures::future::try_join_all;
 use models::embedding::Embedder;
 use protocol::catalog::{Found, SearchReply, ServerJson};
 use std::{collections::HashSet, sync::Arc};
@@ -19,6 +20,8 @@ const DEPTH: usize = 50;
 /// How much the catalog's own words count beside the request's, in the vector that is searched.
 const EXPANDED: f32 = 0.5;
 const EXPANDED_WITH_PRODUCT: f32 = 0.6;
+/// Searches at once for a request of several needs: the database takes longer for each than the way there and back.
+const AT_ONCE: usize = 2;
 /// Characters of a need that its vector is made from.
 const LONGEST_QUERY: usize = 1_000;
 
@@ -28,6 +31,7 @@ pub struct Selector {
     database: Database,
     embedder: Arc<dyn Embedder>,
     unfit: Arc<Unfit>,
+    phrases: Arc<Phrases>,
 }
 
 /// What a request needs, and who could do it.
@@ -62,7 +66,7 @@ pub struct Candidate {
 
 impl Selector {
     pub fn new(database: Database, embedder: Arc<dyn Embedder>) -> Self {
-        Self { database, embedder, unfit: Arc::default() }
+        Self { database, embedder, unfit: Arc::default(), phrases: Arc::default() }
     }
 
     pub fn embedder(&self) -> &Arc<dyn Embedder> {
@@ -74,6 +78,11 @@ impl Selector {
         let vectors = self.embedder.embed(&["warm"]).await?;
         self.unfit.nearness(self.embedder.as_ref(), &vectors[0]).await?;
         Ok(())
+    }
+
+    /// Makes the vectors of all the catalog's own words, little by little: some seconds of a processor.
+    pub async fn prepare(&self) -> Result<(), Error> {
+        Ok(self.phrases.prepare(self.embedder.as_ref()).await?)
     }
 
     /// The servers for a request, `limit` for each of its needs.
@@ -143,14 +152,19 @@ impl Selector {
         if needs.is_empty() {
             return Ok(Vec::new());
         }
-        let texts: Vec<&str> = needs.iter().flat_map(|need| [cut(&need.query), cut(&need.expansion)]).collect();
-        let asked: Vec<&str> = texts.iter().copied().filter(|text| !text.is_empty()).collect();
-        let mut vectors = self.embedder.embed(&asked).await?.into_iter();
+        let own: Vec<&str> = needs.iter().map(|need| cut(&need.query)).collect();
+        let missing = self.phrases.missing(needs.iter().flat_map(|need| &need.expansion).copied());
+        let texts: Vec<&str> =
+            own.iter().copied().filter(|text| !text.is_empty()).chain(missing.iter().copied()).collect();
+        let mut vectors = self.embedder.embed(&texts).await?;
+        let made = vectors.split_off(texts.len() - missing.len());
+        self.phrases.keep(missing.into_iter().zip(made));
+        let mut vectors = vectors.into_iter();
         let mut wanted: Vec<Wanted<Term>> = Vec::with_capacity(needs.len());
         let mut unfit = Vec::with_capacity(needs.len());
-        for (need, texts) in needs.iter().zip(texts.chunks(2)) {
-            let own = if texts[0].is_empty() { None } else { vectors.next() };
-            let expanded = if texts[1].is_empty() { None } else { vectors.next() };
+        for (need, own) in needs.iter().zip(own) {
+            let own = if own.is_empty() { None } else { vectors.next() };
+            let expanded = self.phrases.mean(&need.expansion);
             unfit.push(match &own {
                 Some(own) => self.unfit.nearness(self.embedder.as_ref(), own).await?,
                 None => 1.0,
@@ -167,7 +181,9 @@ impl Selector {
                 raw: own.as_deref().map(vector),
             });
         }
-        let found: Vec<Vec<Entry>> = self.database.catalog_search(caller, self.embedder.name(), &wanted, DEPTH).await?;
+        let search = |some| self.database.catalog_search(caller, self.embedder.name(), some, DEPTH);
+        let searches = wanted.chunks(wanted.len().div_ceil(AT_ONCE).max(1)).map(search);
+        let found: Vec<Vec<Entry>> = try_join_all(searches).await?.into_iter().flatten().collect();
         Ok(needs
             .iter()
             .zip(found)
@@ -192,11 +208,12 @@ fn merge(needs: &[String], ranked: Vec<Vec<Ranked>>, limit: usize) -> Vec<Found>
                 return servers;
             }
             let next = queue.find(|one| {
-                let text = format!("text {}", domain::text::words(&one.entry.description).join(" "));
-                !seen.contains(&one.entry.name)
-                    && !seen.contains(&text)
-                    && seen.insert(one.entry.name.clone())
-                    && seen.insert(text)
+                let texts =
+                    one.entry.descriptions().map(|text| format!("text {}", domain::text::words(text).join(" ")));
+                let keys: Vec<String> = texts.chain([one.entry.name.clone()]).collect();
+                let new = !keys.iter().any(|key| seen.contains(key));
+                seen.extend(keys.into_iter().filter(|_| new));
+                new
             });
             servers.extend(next.map(|one| Found {
                 name: one.entry.name,

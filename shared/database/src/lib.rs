@@ -7,6 +7,7 @@ pub mod catalog;
 mod config;
 mod direct;
 mod error;
+mod event;
 pub mod grant;
 pub mod machine;
 pub mod server;

@@ -17,12 +17,15 @@ pub struct Enrolled {
     pub owner: UserId,
 }
 
-/// What a toolbox's own tokens are verified with.
+/// What a toolbox proves itself with: a request by a token, its gateway by a certificate.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub struct ToolboxKey {
     /// Ed25519, base64url.
     pub public_key: String,
     pub owner: UserId,
+    /// SHA-256 of the certificate that its gateway enrolled with, hex; none when it enrolled without.
+    #[serde(default)]
+    pub certificate: Option<String>,
 }
 
 /// A toolbox that can be told to look now.

@@ -28,8 +28,12 @@ impl Home {
         let owner = testkit::user(&db).await;
         let user = Caller::user(owner);
         let toolbox = db.database.toolbox_create(&user, "home", "hash").await.unwrap();
-        let request =
-            EnrolRequest { public_key: "key".into(), gateway: "http://127.0.0.1:1/mcp".into(), version: "1".into() };
+        let request = EnrolRequest {
+            public_key: "key".into(),
+            gateway: "http://127.0.0.1:1/mcp".into(),
+            version: "1".into(),
+            certificate: None,
+        };
         db.database.toolbox_enrol(&Caller::service(), "hash", &request).await.unwrap();
         Self { db, owner, user, toolbox, sequence: 0.into() }
     }
@@ -285,6 +289,7 @@ async fn what_time_has_ended_is_swept_once() {
     home.grant_with(agent, servers[0], "get", None, Some(100)).await.unwrap();
     home.db.database.toolbox_create(&home.user, "new", "other").await.unwrap();
     let count = |swept: &database::grant::Swept| swept.0.values().sum::<u64>();
+    home.db.run("update app.plane set alive_at = now(), resumed_at = '-infinity'").await;
     let quiet = home.db.database.sweep_run(&Caller::service()).await.unwrap();
     assert_eq!(count(&quiet), 0, "{quiet:?}");
     home.db.run("update app.tool_grant set expires_at = now() where expires_at is not null").await;
@@ -297,10 +302,47 @@ async fn what_time_has_ended_is_swept_once() {
             home.owner
         ))
         .await;
+    home.db
+        .run(&format!(
+            "insert into app.run (id, owner, agent_id, message, alive_at) values
+               (gen_random_uuid(), '{0}', '{agent}', 'dead', now() - interval '11 minutes'),
+               (gen_random_uuid(), '{0}', '{agent}', 'alive', now() - interval '9 minutes')",
+            home.owner
+        ))
+        .await;
     let swept = home.db.database.sweep_run(&Caller::service()).await.unwrap();
-    let expected = [("enrolments", 1), ("grants", 1), ("revocations", 1), ("sessions", 0), ("toolboxes", 1)];
+    let expected = [
+        ("enrolments", 1),
+        ("events", 0),
+        ("grants", 1),
+        ("revocations", 1),
+        ("runs", 1),
+        ("sessions", 0),
+        ("toolboxes", 1),
+    ];
     assert_eq!(swept.0, expected.map(|(kind, count)| (kind.to_owned(), count)).into());
     assert_eq!(home.db.value("select state from app.toolbox where name = 'home'").await.as_deref(), Some("offline"));
+    let ended = "select string_agg(r.message || ' ' || r.state || coalesce(' ' || e.kind, ''), ', ' order by r.message)
+        from app.run r left join app.run_event e on e.run_id = r.id and e.sequence = r.sequence";
+    assert_eq!(home.db.value(ended).await.as_deref(), Some("alive running, dead failed run.finished"));
     assert_eq!(count(&home.db.database.sweep_run(&Caller::service()).await.unwrap()), 0);
     assert!(matches!(home.db.database.sweep_run(&home.user).await, Err(Error::Forbidden { .. })));
+}
+
+/// The vault keeps credentials under the entry's name, so another entry's server would never get them.
+#[tokio::test]
+async fn a_server_with_secrets_is_shared_within_its_entry_only() {
+    let home = Home::new().await;
+    let create = async |package: &str, entry: Option<&str>, secrets: &[&str]| {
+        let secrets = secrets.iter().map(|key| (*key).to_owned()).collect();
+        let asked = Wanted { catalog_name: entry.map(Into::into), secrets, ..wanted(package) };
+        home.db.database.server_create(&home.user, home.toolbox, &asked).await.unwrap().server.spec.id
+    };
+    let first = create("linear", Some("app.linear/linear"), &["KEY"]).await;
+    assert_eq!(create("linear", Some("app.linear/linear"), &["KEY"]).await, first);
+    assert_ne!(create("linear", Some("somebody.else/linear"), &["KEY"]).await, first);
+    assert_ne!(create("linear", None, &["KEY"]).await, first);
+    // Without secrets it does not matter whose entry it is.
+    let plain = create("time", Some("a.b/time"), &[]).await;
+    assert_eq!(create("time", None, &[]).await, plain);
 }

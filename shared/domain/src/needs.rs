@@ -119,8 +119,9 @@ pub struct Need {
     pub text: String,
     /// In English, with its spelling repaired.
     pub query: String,
-    /// The same in the words that the catalog uses; empty when no product and no known task is named.
-    pub expansion: String,
+    /// The same in the words that the catalog uses, of [`text::catalog_words`]: for each product that is named, and for the
+    /// task.
+    pub expansion: Vec<&'static str>,
     pub products: Vec<&'static Product>,
     /// True when it speaks of a task that the lexicon knows.
     pub familiar: bool,
@@ -161,7 +162,7 @@ impl Need {
             words(&product.name).into_iter().for_each(|word| add(word, 1.5));
         }
         words(&self.query).into_iter().for_each(|word| add(word, 1.0));
-        words(&self.expansion).into_iter().for_each(|word| add(word, 0.35));
+        self.expansion.iter().flat_map(|part| words(part)).for_each(|word| add(word, 0.35));
         terms
     }
 }

@@ -25,6 +25,9 @@ pub struct Entry {
     pub name: String,
     pub title: String,
     pub description: String,
+    /// The description as its publisher wrote it, where the seed has words of its own.
+    #[serde(default)]
+    pub published: Option<String>,
     /// `npm:name`.
     #[serde(default)]
     pub package: Option<String>,
@@ -46,6 +49,13 @@ pub struct Entry {
     pub own_similarity: Option<f32>,
     /// The share of the need's words that it has, 0 to 1, rare words counting more.
     pub words: f32,
+}
+
+impl Entry {
+    /// What it says of itself, in the catalog's words and in its publisher's.
+    pub fn descriptions(&self) -> impl Iterator<Item = &str> {
+        [Some(self.description.as_str()), self.published.as_deref()].into_iter().flatten()
+    }
 }
 
 /// An entry in its place.

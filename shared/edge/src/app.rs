@@ -1,14 +1,14 @@
 //! What surrounds a function's router: the open routes, and the layers that every request passes.
 
 use crate::{
-    Context, error, openapi,
+    Context, error, openapi, place,
     request::Request,
     routes::{Route, Who},
 };
 use axum::{
     Router,
     extract::{Request as HttpRequest, State},
-    middleware::{Next, from_fn},
+    middleware::{Next, from_fn, from_fn_with_state},
     response::{Html, IntoResponse, Response},
     routing::get,
 };
@@ -27,7 +27,7 @@ pub const ROUTES: &[Route] = &[
 ];
 
 /// The complete application: `router` with `/healthz`, `/openapi.json`, `/docs`, and problem documents, request ids, trace
-/// context and CORS around everything.
+/// context, CORS and the look at where a request comes from around everything.
 pub fn app(router: Router, tables: &[&[Route]], context: &Context) -> Router {
     let tables: Vec<&[Route]> = tables.iter().copied().chain([ROUTES]).collect();
     let document: Arc<str> = openapi::document(&tables).to_string().into();
@@ -45,6 +45,7 @@ pub fn app(router: Router, tables: &[&[Route]], context: &Context) -> Router {
         .method_not_allowed_fallback(wrong_method)
         .layer(from_fn(problems))
         .layer(cors(context))
+        .layer(from_fn_with_state(context.clone(), place::guard))
         .layer(from_fn(identify))
 }
 

@@ -1,6 +1,6 @@
 //! What a handler and the extractors can count on.
 
-use crate::{Clock, Verifier, identity::Devices};
+use crate::{Clock, Place, Verifier, identity::Devices};
 use database::Database;
 use ephemeral::Ephemeral;
 use protocol::ids::UserId;
@@ -21,6 +21,8 @@ pub struct Context {
     pub operators: Arc<HashSet<UserId>>,
     /// Origins of pages that may call from a browser.
     pub origins: Arc<[String]>,
+    /// Where browsers on the same machine reach this; none behind a function URL.
+    pub place: Option<Place>,
 }
 
 impl Context {
@@ -33,6 +35,7 @@ impl Context {
             clock: Clock::system(),
             operators: Arc::default(),
             origins: Arc::default(),
+            place: None,
         }
     }
 
@@ -43,6 +46,11 @@ impl Context {
 
     pub fn with_operators(mut self, operators: impl IntoIterator<Item = UserId>) -> Self {
         self.operators = Arc::new(operators.into_iter().collect());
+        self
+    }
+
+    pub fn with_place(mut self, place: Place) -> Self {
+        self.place = Some(place);
         self
     }
 

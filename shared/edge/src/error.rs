@@ -1,6 +1,6 @@
 //! Refusals and failures, as RFC 9457 problem documents that say what to do.
 
-use crate::request;
+use crate::{reach::Unreachable, request};
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
 use protocol::problem::Problem;
@@ -112,6 +112,22 @@ impl From<database::Error> for Error {
                 Self::unavailable("The database does not answer.", "Try again in a few seconds.").with_source(error)
             }
             error => Self::internal(error),
+        }
+    }
+}
+
+impl From<Unreachable> for Error {
+    fn from(error: Unreachable) -> Self {
+        const ENROL: &str = "Enrol the toolbox again: dtma enrol --again, with a new enrolment token.";
+        match error {
+            Unreachable::Address => {
+                Self::unavailable("The toolbox's gateway is at an address that may not be called.", ENROL)
+            }
+            Unreachable::Certificate => {
+                Self::unavailable("The toolbox's gateway speaks TLS, but enrolled without its certificate.", ENROL)
+            }
+            Unreachable::Database(error) => error.into(),
+            Unreachable::Client(error) => Self::internal(error),
         }
     }
 }

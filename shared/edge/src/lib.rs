@@ -9,8 +9,10 @@ mod error;
 mod identity;
 #[cfg(feature = "hosted")]
 pub mod lambda;
+pub mod mint;
 mod openapi;
 mod parameters;
+mod place;
 pub mod reach;
 pub mod request;
 pub mod routes;
@@ -26,5 +28,6 @@ pub use context::Context;
 pub use error::Error;
 pub use identity::{Bearer, Device, Devices, Operator, User, Verifier};
 pub use parameters::{Path, Query};
+pub use place::Place;
 pub use routes::{Route, Who};
 pub use wake::Wake;

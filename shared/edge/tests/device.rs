@@ -46,6 +46,7 @@ async fn setup() -> Setup {
         public_key: key.public_key().to_string(),
         gateway: "http://127.0.0.1:1".into(),
         version: "0".into(),
+        certificate: None,
     };
     let enrolled = database.database.toolbox_enrol(&Caller::service(), &"0".repeat(64), &request).await.unwrap();
     let now = jiff::Timestamp::now().as_second();

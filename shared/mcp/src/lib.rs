@@ -5,11 +5,13 @@ pub mod client;
 pub mod connection;
 mod error;
 pub mod json;
+mod level;
 pub mod message;
 pub mod reply;
 pub mod version;
 
 pub use connection::{Answer, Connection, Event, Options, Peer};
 pub use error::{Error, code};
+pub use level::Level;
 pub use message::{Id, Message};
 pub use version::Version;

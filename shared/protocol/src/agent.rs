@@ -14,6 +14,9 @@ pub struct AgentCreate {
     pub user_prompt: String,
     #[serde(default)]
     pub workflow: Value,
+    /// Where its servers shall run; whoever has one toolbox need not say so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub toolbox_id: Option<ToolboxId>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]

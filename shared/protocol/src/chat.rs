@@ -13,6 +13,9 @@ pub struct ChatRequest {
     /// An existing agent to talk to, instead of making a new one.
     #[serde(default)]
     pub agent_id: Option<AgentId>,
+    /// Where a new agent's servers shall run; whoever has one toolbox need not say so.
+    #[serde(default)]
+    pub toolbox_id: Option<ToolboxId>,
     /// Values by server and key.
     #[serde(default)]
     pub credentials: BTreeMap<String, BTreeMap<String, Secret>>,

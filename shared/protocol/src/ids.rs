@@ -62,5 +62,7 @@ ids! {
     CredentialId,
     /// One import of a registry into the catalog.
     ImportId,
+    /// Where a toolbox kept events before they were uploaded.
+    SpoolId,
     RequestId,
 }

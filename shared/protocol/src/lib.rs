@@ -4,6 +4,7 @@ pub mod agent;
 pub mod capability;
 pub mod catalog;
 pub mod chat;
+pub mod event;
 pub mod grant;
 pub mod ids;
 pub mod plan;

@@ -77,6 +77,9 @@ pub struct Toolbox {
     /// What is wrong with the machine, in words: e.g. that Docker does not answer.
     #[serde(default)]
     pub trouble: Option<String>,
+    /// Seconds that its clock was ahead of the control plane's when it last checked in.
+    #[serde(default)]
+    pub skew: Option<i64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub machine: Option<Machine>,
 }
@@ -89,6 +92,10 @@ pub struct EnrolRequest {
     pub public_key: String,
     pub gateway: String,
     pub version: String,
+    /// SHA-256 of the DER of the certificate that the gateway shows when it is called over TLS; 64 digits, lower-case hex. Said
+    /// here only: nothing later puts another in its place.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub certificate: Option<String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

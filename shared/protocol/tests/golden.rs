@@ -42,6 +42,7 @@ fn assert_says(said: &Value, golden: &Value, at: &str) {
 #[test]
 fn what_the_toolbox_says_is_kept() {
     keeps::<EnrolRequest>("enrol_request");
+    keeps::<EnrolRequest>("enrol_request_certificate");
     keeps::<CheckInRequest>("checkin_request");
     keeps::<CredentialsRequest>("credentials_request");
 }

@@ -1,8 +1,9 @@
 use super::*;
 use crate::{
     docker::Subnet,
-    egress::{Rules, World, address::is_public, refusal},
+    egress::{Rules, World, refusal},
 };
+use domain::address::is_public;
 use protocol::ids::ServerId;
 use std::net::IpAddr;
 use tokio::net::TcpListener;

@@ -152,7 +152,10 @@ async fn what_a_server_has_besides_tools_is_for_those_who_may_do_everything_ther
     let reply = stage.ask("/mcp/alpha", &full, "resources/read", params.clone()).await;
     assert_eq!(reply.json()["result"]["contents"][0]["uri"], "file:///x");
     let about = stage.ask("/mcp/alpha", &full, "server/discover", json!({})).await.json();
-    assert_eq!(about["result"]["capabilities"], json!({"tools": {"listChanged": true}, "resources": {}}));
+    assert_eq!(
+        about["result"]["capabilities"],
+        json!({"tools": {"listChanged": true}, "resources": {"subscribe": true}})
+    );
     assert_eq!(about["result"]["instructions"], "be kind");
     // What the server does not know keeps its error, with the status that goes with it.
     let reply = stage.ask("/mcp/alpha", &full, "prompts/list", json!({})).await;
@@ -167,6 +170,27 @@ async fn what_a_server_has_besides_tools_is_for_those_who_may_do_everything_ther
     let narrow = stage.token_of(narrow);
     assert_eq!(stage.ask("/mcp/alpha", &narrow, "resources/read", params).await.error_code(), Some(-32602));
     assert_eq!(stage.seen.lock().unwrap().iter().filter(|line| line.contains("resources/read")).count(), 1);
+}
+
+#[tokio::test]
+async fn the_trace_of_a_call_goes_on_to_its_server_and_into_its_record() {
+    let stage = Stage::new().await;
+    let token = stage.full();
+    let good = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+    for (trace, kept) in [
+        (good, Some("0af7651916cd43dd8448eb211c80319c")),
+        ("00-00000000000000000000000000000000-b7ad6b7169203331-01", None),
+        ("00-0af7651916cd43dd8448eb211c80319c", None),
+        ("not one", None),
+    ] {
+        let draft = stateless("/mcp", &token, "tools/call", json!({"name": "alpha__echo", "arguments": {}}));
+        let mut body: Value = serde_json::from_str(&draft.body).unwrap();
+        body["params"]["_meta"]["traceparent"] = trace.into();
+        assert_eq!(stage.send(draft.text(body.to_string()).body_of()).await.status, StatusCode::OK);
+        assert!(stage.seen.lock().unwrap().last().unwrap().contains(trace));
+        let record = stage.records.take(9).0.remove(0);
+        assert_eq!(record.trace.map(|trace| trace.to_string()).as_deref(), kept);
+    }
 }
 
 #[tokio::test]

@@ -90,4 +90,23 @@ async fn a_refreshed_list_is_offered_at_once() {
     changes.mark_unchanged();
     assert!(stage.registry.refresh("alpha").await.unwrap());
     assert!(changes.has_changed().unwrap());
+    assert_eq!(stage.registry.redefined(), 0);
+}
+
+#[tokio::test]
+async fn a_tool_that_comes_to_say_something_else_is_called_no_longer_and_counted() {
+    let stage = Stage::new().await;
+    let token = stage.full();
+    let call = || stage.call(&token, "alpha__echo", json!({"text": "x"}));
+    assert_eq!(text_of(&call().await), "alpha:x");
+    let alpha = stage.registry.get("alpha").unwrap();
+    let mut tools = alpha.connection.tools().await.unwrap();
+    let changed = tools.iter_mut().find(|tool| tool.name == "echo").unwrap();
+    changed.definition["description"] = "now it also sends mail".into();
+    changed.digest = mcp::json::digest(&changed.definition.to_string()).unwrap();
+    let (id, connection) = (alpha.id, alpha.connection.clone());
+    stage.registry.insert("alpha", ServerEntry { id, connection, tools, secrets: Arc::default() });
+    assert_eq!(call().await.error_code(), Some(-32602));
+    assert_eq!(stage.registry.redefined(), 1);
+    assert!(!stage.ask("/mcp", &token, "tools/list", json!({})).await.text.contains("alpha__echo"));
 }

@@ -1,13 +1,18 @@
 //! The gateway as its clients meet it: over its router, before servers that live in this process.
 
 mod calls;
+mod input;
 mod listing;
+mod news;
 mod params;
 mod places;
 mod refusals;
 mod revisions;
+mod said;
 mod secrets;
+mod secure;
 mod sessions;
+mod talk;
 mod traffic;
 
 use super::*;

@@ -8,7 +8,7 @@ async fn foreign_hosts_and_origins_are_refused() {
     let settings = Settings { hosts: vec!["box.example".into()], ..Settings::default() };
     let stage = Stage::with(settings).await;
     let token = stage.full();
-    let ask = || stateless("/mcp", &token, "ping", json!({}));
+    let ask = || stateless("/mcp", &token, "server/discover", json!({}));
     for (host, fine) in [
         ("127.0.0.1:9000", true),
         ("localhost", true),
@@ -43,7 +43,7 @@ async fn foreign_hosts_and_origins_are_refused() {
 async fn a_body_must_be_said_to_be_json() {
     let stage = Stage::new().await;
     let token = stage.full();
-    let ask = |kind: &str| stateless("/mcp", &token, "ping", json!({})).set("content-type", kind);
+    let ask = |kind: &str| stateless("/mcp", &token, "server/discover", json!({})).set("content-type", kind);
     for kind in ["text/plain", "application/x-www-form-urlencoded", "application/json-seq", ""] {
         let reply = stage.send(ask(kind).body_of()).await;
         assert_eq!(reply.status, StatusCode::UNSUPPORTED_MEDIA_TYPE, "{kind}");
@@ -59,7 +59,7 @@ async fn metrics_are_for_the_machine_itself() {
     stage.call(&stage.full(), "alpha__echo", json!({})).await;
     let ask = |address: Option<&str>| {
         let peer = address.map(|a| PeerAddress(a.parse().unwrap()));
-        let request = axum::http::Request::get("/metrics").body(Body::empty()).unwrap();
+        let request = axum::http::Request::get("/metrics").header("host", "127.0.0.1").body(Body::empty()).unwrap();
         let router = match peer {
             Some(peer) => stage.router.clone().layer(Extension(peer)),
             None => stage.router.clone(),
@@ -68,6 +68,9 @@ async fn metrics_are_for_the_machine_itself() {
     };
     assert_eq!(ask(None).await.unwrap().status(), StatusCode::FORBIDDEN);
     assert_eq!(ask(Some("192.0.2.1:5")).await.unwrap().status(), StatusCode::FORBIDDEN);
+    let rebound = axum::http::Request::get("/metrics").header("host", "evil.example").body(Body::empty()).unwrap();
+    let rebound = stage.router.clone().layer(Extension(PeerAddress("127.0.0.1:5".parse().unwrap()))).oneshot(rebound);
+    assert_eq!(rebound.await.unwrap().status(), StatusCode::FORBIDDEN);
     let reply = ask(Some("127.0.0.1:5")).await.unwrap();
     let text = String::from_utf8(reply.into_body().collect().await.unwrap().to_bytes().into()).unwrap();
     assert!(text.contains("agentopia_tool_calls_total{outcome=\"answered\"} 1\n"), "{text}");

@@ -78,6 +78,11 @@ async fn unknown_methods_are_not_found() {
     let stage = Stage::new().await;
     let reply = stage.ask("/mcp", &stage.full(), "roots/list", json!({})).await;
     assert_eq!((reply.status, reply.error_code()), (StatusCode::NOT_FOUND, Some(-32601)));
+    // What the older revisions have.
+    for method in ["ping", "initialize", "logging/setLevel", "resources/subscribe", "resources/unsubscribe"] {
+        let reply = stage.ask("/mcp/alpha", &stage.full(), method, json!({})).await;
+        assert_eq!((reply.status, reply.error_code()), (StatusCode::NOT_FOUND, Some(-32601)), "{method}");
+    }
     // Not of one server, not at the sum of them.
     let reply = stage.ask("/mcp", &stage.full(), "resources/list", json!({})).await;
     assert_eq!(reply.status, StatusCode::NOT_FOUND);

@@ -67,3 +67,29 @@ async fn lines_of_logs_are_scrubbed_too() {
     assert_eq!(stage.registry.scrub(&format!("Basic {base64}")), "Basic [redacted]");
     assert_eq!(stage.registry.scrub("nothing here"), "nothing here");
 }
+
+#[tokio::test]
+async fn an_answer_with_anothers_secret_or_hidden_characters_is_flagged_and_its_own_is_not() {
+    let stage = Stage::new().await;
+    let token = stage.full();
+    let counted = async |flag: &str| {
+        let request = axum::http::Request::get("/metrics");
+        let mut request = request.body(Body::empty()).unwrap();
+        request.extensions_mut().insert(PeerAddress("127.0.0.1:1".parse().unwrap()));
+        let text = stage.send(request).await.text;
+        let line = format!("agentopia_answers_flagged_total{{flag=\"{flag}\"}} ");
+        text.lines().find_map(|found| found.strip_prefix(&*line)?.parse::<u64>().ok()).unwrap()
+    };
+    // Both servers were given it.
+    stage.call(&token, "alpha__leak", json!({})).await;
+    stage.call(&token, "alpha__echo", json!({"text": "plain"})).await;
+    assert_eq!((counted("foreign_secret").await, counted("invisible").await), (0, 0));
+    let alpha = stage.registry.get("alpha").unwrap();
+    let (id, connection, tools) = (alpha.id, alpha.connection.clone(), alpha.connection.tools().await.unwrap());
+    stage.registry.insert("alpha", ServerEntry { id, connection, tools, secrets: Arc::default() });
+    assert_eq!(text_of(&stage.call(&token, "alpha__leak", json!({})).await), "[redacted]");
+    assert_eq!((counted("foreign_secret").await, counted("invisible").await), (1, 0));
+    let hidden = "all is well\u{e0069}\u{e0067}\u{e006e}";
+    assert_eq!(text_of(&stage.call(&token, "alpha__echo", json!({"text": hidden})).await), format!("alpha:{hidden}"));
+    assert_eq!((counted("foreign_secret").await, counted("invisible").await), (1, 1));
+}

@@ -34,8 +34,8 @@ impl Attempt {
             shop.egress.serve(self.spec.id, &bridge, egress).await.map_err(|e| with_source(&e))?;
         }
         let seen = shop.engine.inspect(&container).await?;
-        let started = shop.engine.exit(&container).await?.started_at.map_or(0, |at| shop.world.now() - at.as_second());
-        self.ran_before = Duration::from_secs(u64::try_from(started).unwrap_or(0));
+        let ran = seen.started_at.map_or(0, |at| shop.world.now() - at.as_second());
+        self.ran_before = Duration::from_secs(u64::try_from(ran).unwrap_or(0));
         let pinned = seen.labels.get(labels::PINNED).cloned();
         shop.statuses.update(self.spec.id, |status| status.pinned = pinned);
         // The values that it was started with, not those that the vault has now.
@@ -175,7 +175,7 @@ impl Attempt {
                 .into());
             }
             None => {
-                if let Some(why) = packages::no_room(engine.room().await?) {
+                if let Some(why) = packages::no_room(engine.disk().await?) {
                     return Err(format!("{image} is not here and not pulled: {why}").into());
                 }
                 engine.pull(wanted).await.map_err(|error| Stopped {

@@ -5,7 +5,7 @@ mod plane;
 mod toolbox;
 
 pub(crate) use engine::Engine;
-pub(crate) use plane::Plane;
+pub(crate) use plane::{Inner, Plane};
 pub(crate) use toolbox::Toolbox;
 
 use protocol::{

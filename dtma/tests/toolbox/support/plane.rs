@@ -9,7 +9,8 @@ use protocol::{
     Timestamp,
     capability::{GrantedTool, RiskClass},
     chat::Secret,
-    ids::{AgentId, CredentialId, ServerId, ToolboxId, UserId},
+    event::{Event, EventReply, EventUpload},
+    ids::{AgentId, CredentialId, ServerId, SpoolId, ToolboxId, UserId},
     server::{ServerSpec, ServerState, ServerStatus, Tool},
     toolbox::*,
 };
@@ -26,6 +27,10 @@ pub(crate) struct Inner {
     /// Sent although the toolbox knows it.
     pub(crate) insist: bool,
     pub(crate) checkins: Vec<CheckInRequest>,
+    /// As they came, those that came again too.
+    pub(crate) events: Vec<(SpoolId, Event)>,
+    /// Record events and answer with this status.
+    pub(crate) deaf: Option<StatusCode>,
     pub(crate) statuses: HashMap<ServerId, ServerStatus>,
     pub(crate) tools: HashMap<ServerId, Vec<Tool>>,
     pub(crate) values: BTreeMap<String, String>,
@@ -59,6 +64,8 @@ impl Plane {
                 desired: None,
                 insist: false,
                 checkins: vec![],
+                events: vec![],
+                deaf: None,
                 statuses: HashMap::new(),
                 tools: HashMap::new(),
                 values: BTreeMap::new(),
@@ -73,6 +80,7 @@ impl Plane {
         let router = Router::new()
             .route("/api/toolboxes/enrol", post(enrol))
             .route("/api/toolboxes/checkin", post(checkin))
+            .route("/api/toolboxes/events", post(events))
             .route("/api/toolboxes/credentials", post(credentials))
             .with_state(plane.clone());
         tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
@@ -149,8 +157,8 @@ impl Plane {
         self.inner().gateway.clone()
     }
 
-    /// A client that may call every tool that was reported.
-    pub(crate) fn client(&self, servers: &[ServerSpec]) -> mcp::client::Client {
+    /// Every tool that was reported.
+    pub(crate) fn granted(&self, servers: &[ServerSpec]) -> Vec<GrantedTool> {
         let mut tools = vec![];
         for spec in servers {
             for tool in self.inner().tools.get(&spec.id).into_iter().flatten() {
@@ -163,9 +171,18 @@ impl Plane {
                 });
             }
         }
+        tools
+    }
+
+    pub(crate) fn token(&self, tools: Vec<GrantedTool>) -> String {
         let bearer = Bearer { toolbox: self.toolbox, owner: self.owner, agent: AgentId::new(), run: None, epoch: 0 };
         let now = Timestamp::now().as_second();
-        let token = self.minter.mint(&bearer.claims(tools, now, None).unwrap()).unwrap();
+        self.minter.mint(&bearer.claims(tools, now, None).unwrap()).unwrap()
+    }
+
+    /// A client that may call every tool that was reported.
+    pub(crate) fn client(&self, servers: &[ServerSpec]) -> mcp::client::Client {
+        let token = self.token(self.granted(servers));
         mcp::client::Client::new(reqwest::Client::new(), self.gateway(), token)
     }
 }
@@ -226,6 +243,18 @@ async fn checkin(
         revocations: inner.revocations.clone(),
         capability_keys,
     }))
+}
+
+async fn events(
+    State(plane): State<Plane>,
+    headers: HeaderMap,
+    Json(upload): Json<EventUpload>,
+) -> Result<Json<EventReply>, StatusCode> {
+    device(&plane, &headers)?;
+    let mut inner = plane.inner();
+    let through = upload.events.last().map_or(0, |event| event.number);
+    inner.events.extend(upload.events.into_iter().map(|event| (upload.spool, event)));
+    inner.deaf.map_or(Ok(Json(EventReply { through })), Err)
 }
 
 async fn credentials(

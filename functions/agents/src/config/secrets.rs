@@ -23,7 +23,7 @@ pub(super) enum Argument {
 }
 
 /// Words in a variable's name that mean its value is nobody else's business.
-const TELLING: [&str; 24] = [
+const TELLING: [&str; 27] = [
     "token",
     "tokens",
     "key",
@@ -48,6 +48,9 @@ const TELLING: [&str; 24] = [
     "bearer",
     "jwt",
     "session",
+    "hook",
+    "webhook",
+    "webhooks",
 ];
 
 pub(super) fn judge(name: &str, value: &str) -> Judgement {
@@ -60,7 +63,8 @@ pub(super) fn judge(name: &str, value: &str) -> Judgement {
     }
 }
 
-/// Finds values after a flag that tells (`--api-key X`, `--token=X`), and such that look like one wherever they stand.
+/// Finds values after a flag that tells (`--api-key X`, `--token=X`), in headers (`Authorization: X`), and such that look
+/// like one wherever they stand.
 pub(super) fn arguments(args: Vec<String>) -> Vec<Argument> {
     let mut found = Vec::new();
     let mut flag: Option<String> = None;
@@ -74,6 +78,9 @@ pub(super) fn arguments(args: Vec<String>) -> Vec<Argument> {
             found.push(Argument::Secret { before, name, value });
         } else if let Some(name) = before.filter(|_| !argument.starts_with('-')) {
             found.push(Argument::Secret { before: String::new(), name: variable(&name, nth), value: argument });
+        } else if let Some((name, value)) = header(&argument) {
+            let (before, name, value) = (format!("{name}:"), variable(name, nth), value.to_owned());
+            found.push(Argument::Secret { before, name, value });
         } else if looks_secret(&argument) {
             found.push(Argument::Secret { before: String::new(), name: variable("", nth), value: argument });
         } else {
@@ -82,6 +89,15 @@ pub(super) fn arguments(args: Vec<String>) -> Vec<Argument> {
         }
     }
     found
+}
+
+/// A header that tells, and its value. One that only names a variable (`Bearer ${TOKEN}`) carries nothing.
+fn header(text: &str) -> Option<(&str, &str)> {
+    let (name, value) = text.split_once(':')?;
+    let names_a_variable =
+        value.split_whitespace().last().is_some_and(|last| last.starts_with("${") && last.ends_with('}'));
+    let carries = !value.trim().is_empty() && !value.starts_with("//") && !names_a_variable;
+    (carries && !name.contains(char::is_whitespace) && tells(name)).then_some((name, value))
 }
 
 /// `--api-key` is `API_KEY`; an argument without a name is called by its place.
@@ -135,6 +151,18 @@ fn looks_secret(value: &str) -> bool {
         || address
             .and_then(|rest| rest.split_once('?'))
             .is_some_and(|(_, query)| query.split('&').any(|pair| tells(pair.split('=').next().unwrap_or_default())))
-        || value.starts_with("https://hooks.");
-    carries || value.contains("-----BEGIN") || redact(value, &[]) != value
+        || value.starts_with("https://hooks.")
+        || address.is_some_and(|rest| rest.split(['/', '?', '#']).skip(1).any(is_made));
+    carries || header(value).is_some() || value.contains("-----BEGIN") || redact(value, &[]) != value
+}
+
+/// A part of a path that nobody would write: whoever knows the address of a webhook may use it.
+fn is_made(part: &str) -> bool {
+    let run = part.split(|c: char| !c.is_ascii_alphanumeric()).any(|run| {
+        let digits = run.bytes().filter(u8::is_ascii_digit).count();
+        run.len() >= 16 && digits > 0 && digits < run.len()
+    });
+    let has = |kind: fn(&u8) -> bool| part.as_bytes().iter().any(kind);
+    let mixed = has(u8::is_ascii_digit) && has(u8::is_ascii_lowercase) && has(u8::is_ascii_uppercase);
+    run || (part.len() >= 16 && mixed && !part.contains('.'))
 }

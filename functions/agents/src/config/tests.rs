@@ -120,6 +120,43 @@ fn a_secret_among_the_arguments_becomes_a_reference() {
 }
 
 #[test]
+fn a_header_or_a_webhooks_address_is_a_secret_wherever_it_stands() {
+    let hook = "https://discord.com/api/webhooks/1109876543210987654/aBcD3FgHiJkLmN0pQrStUvWxYz";
+    let parsed = read(
+        "npx",
+        &[
+            "a",
+            "--header",
+            "Authorization: Bearer abcdefgh",
+            "--header=X-Api-Key:hunter22",
+            hook,
+            "--header",
+            "Authorization: Bearer ${TOKEN}",
+            "https://example.com/docs/getting-started",
+            "Accept: text/html",
+        ],
+        &[("TARGET", hook), ("SLACK_WEBHOOK", "on"), ("BASE_URL", "https://api.example.com/v1/some-longer-name/x")],
+    )
+    .unwrap();
+    assert_eq!(
+        parsed.args,
+        [
+            "--header",
+            "Authorization:{AUTHORIZATION}",
+            "--header={HEADER}",
+            "{ARGUMENT_4_SECRET}",
+            "--header",
+            "Authorization: Bearer ${TOKEN}",
+            "https://example.com/docs/getting-started",
+            "Accept: text/html",
+        ]
+    );
+    let values: Vec<_> = parsed.values.iter().map(|(_, value)| value.expose()).collect();
+    assert!(values.contains(&" Bearer abcdefgh") && values.contains(&"X-Api-Key:hunter22") && values.contains(&hook));
+    assert_eq!(parsed.env.keys().collect::<Vec<_>>(), ["BASE_URL"]);
+}
+
+#[test]
 fn only_what_docker_passes_on_reaches_the_container() {
     let parsed = read(
         "docker",

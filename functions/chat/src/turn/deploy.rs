@@ -24,7 +24,7 @@ impl Turn {
             request: plan.request.clone(),
             plan: Some(plan),
             workflow: None,
-            toolbox_id: None,
+            toolbox_id: self.session.toolbox_id,
             servers,
         };
         let text = reply::made(&self.session, &self.hosts(), self.toolbox.as_deref());

@@ -25,8 +25,12 @@ impl Turn {
             return Ok(match meant {
                 Follow::Yes | Follow::Cancel => Some(Outcome::Say(reply::where_we_are(&self.session))),
                 Follow::Add { server, key } => {
-                    self.session.reopen();
-                    Some(self.add(server, key))
+                    let outcome = self.add(server, key);
+                    // What was refused changes nothing: the agent that there is stays.
+                    if matches!(outcome, Outcome::Missing) {
+                        self.session.reopen();
+                    }
+                    Some(outcome)
                 }
                 // The servers that are there do not have the new variable yet.
                 _ if gave && self.extended => {

@@ -24,6 +24,7 @@ async fn nothing_missing_makes_the_agent_at_once() {
     }
     assert_eq!(scene.count("app.server").await, 2);
     assert_eq!(scene.db.value("select generation from app.toolbox").await.as_deref(), Some("1"));
+    scene.db.run("update app.plane set alive_at = now(), resumed_at = '-infinity'").await;
     // What it is asked again is shared, not deployed twice. The machine has enrolled meanwhile, and is then silent.
     for (seen, said) in [("now()", "being deployed in Docker"), ("now() - interval '1 hour'", "checks in again")] {
         scene.db.run(&format!("update app.toolbox set public_key = 'x', last_seen_at = {seen}")).await;

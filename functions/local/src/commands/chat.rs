@@ -6,7 +6,7 @@ use super::{follow, lines, print_json};
 use crate::{
     cli::{Chat, Session},
     client::Client,
-    home::{Home, read_json, write_json},
+    home::{Config, Home, read_json, write_json},
     steps::Step,
     trouble::Trouble,
 };
@@ -14,7 +14,7 @@ use credentials::{Credentials, Exposed};
 use protocol::{
     agent::Agent,
     chat::{ChatReply, ChatStatus, RequiredCredential},
-    ids::{AgentId, SessionId},
+    ids::{AgentId, SessionId, ToolboxId},
 };
 use serde::Serialize;
 use std::{io::IsTerminal, process::ExitCode};
@@ -26,6 +26,9 @@ struct Turn<'a> {
     session_id: Option<SessionId>,
     #[serde(skip_serializing_if = "Option::is_none")]
     agent_id: Option<AgentId>,
+    /// This machine.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    toolbox_id: Option<ToolboxId>,
     #[serde(skip_serializing_if = "Option::is_none")]
     credentials: Option<Exposed<'a>>,
 }
@@ -40,7 +43,8 @@ pub(super) async fn run(home: &Home, options: Chat, json: bool) -> Result<ExitCo
     };
     // In a conversation that waits for credentials they go along at once; else it is not known yet what they are for.
     let now = given.as_ref().filter(|_| session_id.is_some()).map(Exposed);
-    let turn = Turn { message: &options.text, session_id, agent_id: options.agent, credentials: now };
+    let toolbox_id = Config::load(home)?.toolbox_id;
+    let turn = Turn { message: &options.text, session_id, agent_id: options.agent, toolbox_id, credentials: now };
     let mut reply = send(home, &client, &turn).await?;
 
     if reply.status == ChatStatus::PendingCredentials && !reply.required_credentials.is_empty() {
@@ -52,6 +56,7 @@ pub(super) async fn run(home: &Home, options: Chat, json: bool) -> Result<ExitCo
                 message: "Here are the credentials.",
                 session_id: Some(reply.session_id),
                 agent_id: options.agent,
+                toolbox_id,
                 credentials: Some(Exposed(&found)),
             };
             reply = send(home, &client, &turn).await?;

@@ -15,6 +15,7 @@ mod chat;
 mod deploy;
 mod doctor;
 mod down;
+mod events;
 mod follow;
 mod grants;
 mod logs;
@@ -27,6 +28,7 @@ use crate::{
     cli::{Catalog, Cli, Command},
     client::Client,
     home::Home,
+    terminal::{line, lines},
     trouble::Trouble,
 };
 use serde::Serialize;
@@ -51,6 +53,7 @@ pub async fn run(cli: Cli) -> Result<ExitCode, Trouble> {
         Command::Logs(options) => logs::run(&home, &options).await,
         Command::Trace(options) => trace::run(&home, options.run, json).await,
         Command::Grants => grants::run(&home, json).await,
+        Command::Events(options) => events::run(&home, &options, json).await,
     };
     done.map(|()| ExitCode::SUCCESS)
 }
@@ -67,14 +70,4 @@ async fn token(home: &Home, json: bool) -> Result<(), Trouble> {
 
 fn print_json(value: &impl Serialize) {
     put!("{}", serde_json::to_string(value).expect("what is printed is plain JSON"));
-}
-
-/// Text from elsewhere, as one line that cannot move the cursor or change colours.
-fn line(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
-}
-
-/// Text from elsewhere, with its own lines kept.
-fn lines(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() && c != '\n' && c != '\t' { ' ' } else { c }).collect()
 }

@@ -20,15 +20,26 @@ pub(super) async fn run(home: &Home, agent: Option<AgentId>, json: bool) -> Resu
     for tool in claims(&reply.capability)?.tools {
         servers.entry(tool.server).or_default().push(tool.tool);
     }
-    let mut all = Vec::new();
-    for (server, allowed) in &servers {
-        let definitions = definitions(&client, home, &reply, server).await?;
+    let asked = servers.keys().map(|server| definitions(&client, home, &reply, server));
+    let (mut all, mut troubles) = (Vec::new(), Vec::new());
+    for ((server, allowed), listed) in servers.iter().zip(futures::future::join_all(asked).await) {
+        // One that does not answer hides no other; what it may do is known without it.
+        let definitions = listed.unwrap_or_else(|trouble| {
+            troubles.push(trouble);
+            Vec::new()
+        });
         for tool in allowed {
             let definition = definitions.iter().find(|definition| definition["name"] == tool.as_str());
             let description = definition.and_then(|definition| definition["description"].as_str()).unwrap_or_default();
             all.push(json!({"server": server, "tool": tool, "description": description}));
         }
     }
+    if troubles.len() == servers.len()
+        && let Some(trouble) = troubles.pop()
+    {
+        return Err(trouble);
+    }
+    troubles.iter().for_each(|trouble| eprintln!("{trouble}"));
     if json {
         print_json(&all);
         return Ok(());

@@ -14,7 +14,7 @@ use crate::{
 use axum::{Router, serve::ListenerExt};
 use capability::Minter;
 use database::Database;
-use edge::{Clock, Context};
+use edge::{Clock, Context, Place};
 use ephemeral::Ephemeral;
 use protocol::ids::UserId;
 use std::{sync::Arc, time::Duration};
@@ -52,6 +52,9 @@ pub async fn app(parts: &Parts<'_>) -> Result<(Router, Context), Trouble> {
     let ephemeral = Ephemeral::postgres(parts.database.clone());
     let context =
         Context::new(parts.database.clone(), parts.accounts.verifier(), ephemeral).with_operators([parts.owner]);
+    let context = context.with_place(Place::new(parts.url).ok_or_else(|| {
+        Trouble::new(format!("{} is not an address.", parts.url), "Start it again with another --port.")
+    })?);
     let router = routes::router(parts, &context, Arc::new(minter)).await?;
     Ok((router, context))
 }

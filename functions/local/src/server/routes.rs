@@ -14,7 +14,7 @@ pub const TABLES: &[&[Route]] =
 
 /// All functions behind one edge.
 pub(super) async fn router(parts: &Parts<'_>, context: &Context, minter: Arc<Minter>) -> Result<Router, Trouble> {
-    let Search { selector, importer } = Search::load(parts.home, &context.database).await?.warmed();
+    let Search { selector, importer, .. } = Search::load(parts.home, &context.database).await?.warmed();
     let model = models::language::from_env(|name| std::env::var(name).ok()).map_err(|error| {
         Trouble::new(
             "The language model that the environment names cannot be used.",

@@ -9,6 +9,8 @@ use std::sync::Arc;
 pub(super) struct Search {
     pub(super) selector: Selector,
     pub(super) importer: Importer,
+    /// The model is in this process, and costs nobody anything.
+    own: bool,
 }
 
 impl Search {
@@ -17,6 +19,7 @@ impl Search {
         let folder = home.model();
         let named = ["AGENTOPIA_EMBEDDING_URL", "AGENTOPIA_MODEL_DIR"];
         let named = named.iter().any(|name| std::env::var_os(name).is_some_and(|value| !value.is_empty()));
+        let own = std::env::var_os("AGENTOPIA_EMBEDDING_URL").is_none_or(|url| url.is_empty());
         let load = move || -> Result<Arc<dyn Embedder>, embedding::Error> {
             if named { embedding::from_env() } else { Ok(Arc::new(MiniLm::load(&folder)?)) }
         };
@@ -25,15 +28,20 @@ impl Search {
         Ok(Self {
             selector: Selector::new(database.clone(), embedder.clone()),
             importer: Importer::new(database.clone(), embedder),
+            own,
         })
     }
 
     /// Does beforehand what the first search would wait for, and what an import that broke off left undone.
     pub(super) fn warmed(self) -> Self {
         self.importer.index_soon();
-        let selector = self.selector.clone();
+        let (selector, own) = (self.selector.clone(), self.own);
         tokio::spawn(async move {
-            if let Err(error) = selector.warm().await {
+            let warmed = async {
+                selector.warm().await?;
+                if own { selector.prepare().await } else { Ok(()) }
+            };
+            if let Err(error) = warmed.await {
                 tracing::warn!(%error, "the search was not warmed up");
             }
         });

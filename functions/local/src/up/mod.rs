@@ -59,8 +59,9 @@ pub async fn start(home: &Home, port: Option<u16>, started: &mut Started) -> Res
     serve(home, listener, &config, &keys, door, started).await?;
     let toolbox = toolbox::prepare(home, &mut config, &gateway).await?;
     let step = Step::start("toolbox");
+    let before = toolbox::known(home, &config).await.and_then(|toolbox| toolbox.last_seen_at);
     started.toolbox = Some(toolbox.run().await?);
-    match toolbox::trouble(home, &config).await {
+    match toolbox::trouble(home, &config, before).await {
         None => step.done(),
         Some(trouble) => {
             step.failed();

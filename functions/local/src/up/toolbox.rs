@@ -5,7 +5,10 @@ use crate::{
     home::{Config, Home, Process, read_json, write_json, write_private},
     trouble::{self, Trouble},
 };
-use protocol::toolbox::{Toolbox, ToolboxCreate, ToolboxCreated};
+use protocol::{
+    Timestamp,
+    toolbox::{Toolbox, ToolboxCreate, ToolboxCreated},
+};
 use std::{
     fs,
     os::unix::fs::OpenOptionsExt,
@@ -48,7 +51,7 @@ pub async fn prepare(home: &Home, config: &mut Config, gateway: &str) -> Result<
     let client = Client::to(home, &config.url()).await?;
     if let Some(id) = config.toolbox_id
         && enrolled(home)
-        && client.get::<Toolbox>(&format!("/api/toolboxes/{id}")).await.is_ok()
+        && client.find::<Toolbox>(&format!("/api/toolboxes/{id}")).await?.is_some()
     {
         return Ok(prepared);
     }
@@ -194,13 +197,18 @@ impl Running {
     }
 }
 
-/// What the toolbox says is wrong with the machine, once it has checked in; Docker, as a rule.
-pub async fn trouble(home: &Home, config: &Config) -> Option<String> {
+/// This machine's toolbox, as the control plane knows it.
+pub async fn known(home: &Home, config: &Config) -> Option<Toolbox> {
     let client = Client::to(home, &config.url()).await.ok()?;
-    let path = format!("/api/toolboxes/{}", config.toolbox_id?);
+    client.find(&format!("/api/toolboxes/{}", config.toolbox_id?)).await.ok()?
+}
+
+/// What the toolbox says is wrong with the machine, once it has checked in again; Docker, as a rule. `before`: when it was
+/// last seen.
+pub async fn trouble(home: &Home, config: &Config, before: Option<Timestamp>) -> Option<String> {
     for _ in 0..60 {
-        let toolbox: Toolbox = client.get(&path).await.ok()?;
-        if toolbox.trouble.is_some() || toolbox.state == "online" {
+        let toolbox = known(home, config).await?;
+        if toolbox.last_seen_at != before {
             return toolbox.trouble;
         }
         tokio::time::sleep(Duration::from_millis(50)).await;

@@ -131,10 +131,60 @@ async fn a_hostile_server_cannot_stop_its_toolbox_from_checking_in() {
 async fn silence_makes_a_toolbox_late_and_then_offline() {
     let app = App::new().await;
     let home = enrolled(&app).await;
-    for (silent, state) in [(0, "online"), (60, "online"), (70, "late"), (100, "offline")] {
+    app.db.run("update app.plane set alive_at = now(), resumed_at = '-infinity'").await;
+    for (silent, state) in [(0, "online"), (75, "online"), (80, "late"), (115, "offline")] {
         app.db.run(&format!("update app.toolbox set last_seen_at = now() - interval '{silent} seconds'")).await;
         assert_eq!(toolbox(&app, &home).await["state"], state, "{silent} seconds");
     }
     app.checkin(&home, json!({})).await;
     assert_eq!(toolbox(&app, &home).await["state"], "online");
+}
+
+#[tokio::test]
+async fn a_message_of_an_older_life_that_was_never_heard_before_takes_nothing_over() {
+    let app = App::new().await;
+    let home = enrolled(&app).await;
+    let server = app.deploy(&home, npx("a")).await;
+    let id = &server["id"];
+    let say =
+        |boot: &str, state: &str| json!({"boot_id": boot, "servers": [{"id": id, "state": state, "revision": 0}]});
+    app.checkin(&home, say("0190-newer", "running")).await;
+    app.checkin(&home, say("0180-older", "failed")).await;
+    assert_eq!(app.server(&home, id).await["status"]["state"], "running");
+    // A clock that was turned back: after a minute in which nothing else was heard it is believed.
+    app.db.run("update app.toolbox set last_seen_at = now() - interval '61 seconds'").await;
+    app.checkin(&home, say("0180-older", "starting")).await;
+    assert_eq!(app.server(&home, id).await["status"]["state"], "starting");
+}
+
+#[tokio::test]
+async fn the_skew_of_its_clock_is_shown() {
+    let app = App::new().await;
+    let home = enrolled(&app).await;
+    let ahead = jiff::Timestamp::now() + jiff::SignedDuration::from_secs(300);
+    app.checkin(&home, json!({"sent_at": ahead})).await;
+    let skew = toolbox(&app, &home).await["skew"].as_i64().unwrap();
+    assert!((295..=301).contains(&skew), "{skew}");
+}
+
+#[tokio::test]
+async fn nobody_is_called_late_for_an_outage_of_our_own() {
+    let app = App::new().await;
+    let home = enrolled(&app).await;
+    app.checkin(&home, json!({})).await;
+    let service = database::Caller::service();
+    let plane = |alive: &str, resumed: &str| {
+        format!("update app.plane set alive_at = now() - interval '{alive}', resumed_at = now() - interval '{resumed}'")
+    };
+    app.db.run(&plane("10 seconds", "1 day")).await;
+    app.db.run("update app.toolbox set last_seen_at = now() - interval '100 seconds'").await;
+    assert_eq!(toolbox(&app, &home).await["state"], "late");
+    // The control plane was away itself: what was known stands, until it has been back for five minutes.
+    app.db.run(&plane("1 hour", "1 day")).await;
+    app.db.run("update app.toolbox set state = 'online', last_seen_at = now() - interval '1 hour'").await;
+    assert_eq!(toolbox(&app, &home).await["state"], "online");
+    app.db.database.sweep_run(&service).await.unwrap();
+    assert_eq!(toolbox(&app, &home).await["state"], "online");
+    app.db.run(&plane("10 seconds", "6 minutes")).await;
+    assert_eq!(toolbox(&app, &home).await["state"], "offline");
 }

@@ -78,3 +78,32 @@ async fn only_the_enrolled_key_may_check_in() {
     let imposter = Toolbox { id: one.id, ..other };
     assert_eq!(app.checkin(&imposter, json!({})).await.0, 401);
 }
+
+#[tokio::test]
+async fn only_an_enrolment_says_which_certificate_is_pinned() {
+    let app = App::new().await;
+    let (first, second) = ("0a".repeat(32), "0b".repeat(32));
+    let pinned = async || app.db.value("select certificate from app.toolbox").await;
+    let user = app.user().await;
+    let (_, made) = app.ask(user, "POST", "/api/toolboxes", json!({"name": "home"})).await;
+    let key = SigningKey::from_pkcs8(&SigningKey::generate().unwrap()).unwrap();
+    let mut request = json!({"gateway": "https://box.example:8788/mcp", "version": "0.1.0"});
+    request["public_key"] = key.public_key().to_string().into();
+    let enrol = async |certificate: &str| {
+        let mut request = request.clone();
+        request["certificate"] = certificate.into();
+        app.call("POST", "/api/toolboxes/enrol", made["enrolment_token"].as_str(), request).await.0
+    };
+    for bad in ["", "0a", &"0A".repeat(32), &"0g".repeat(32), &"0a".repeat(33)] {
+        assert_eq!(enrol(bad).await, 422, "{bad}");
+    }
+    assert_eq!(enrol(&first).await, 200);
+    assert_eq!(pinned().await.as_deref(), Some(first.as_str()));
+
+    // Neither the token a second time nor the toolbox's own key puts another in its place.
+    assert_eq!(enrol(&second).await, 401);
+    let home = Toolbox { id: serde_json::from_value(made["id"].clone()).unwrap(), owner: user, key };
+    assert_eq!(app.checkin(&home, json!({"certificate": second})).await.0, 422);
+    assert_eq!(app.checkin(&home, json!({"gateway": "https://elsewhere.example/mcp"})).await.0, 200);
+    assert_eq!(pinned().await.as_deref(), Some(first.as_str()));
+}

@@ -6,6 +6,7 @@ mod app;
 mod checkin;
 mod digitalocean;
 mod enrol;
+mod events;
 mod provision;
 mod scene;
 mod servers;

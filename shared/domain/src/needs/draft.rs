@@ -122,11 +122,9 @@ impl Draft {
             opaque = unknown && self.is_bare();
             self.text.clone()
         };
-        let mut expansion: Vec<&str> = self.products.iter().map(|product| product.name.as_str()).collect();
-        expansion.extend(self.concepts.first().map(|concept| concept.words.as_str()));
-        expansion.extend(self.products.iter().map(|product| product.also.as_str()).filter(|also| !also.is_empty()));
+        let products = self.products.iter().map(|product| product.words.as_str());
         Need {
-            expansion: expansion.join(" "),
+            expansion: products.chain(self.concepts.first().map(|concept| concept.words.as_str())).collect(),
             query,
             familiar: !self.concepts.is_empty(),
             products: self.products,

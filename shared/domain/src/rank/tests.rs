@@ -6,6 +6,7 @@ fn entry(name: &str, description: &str) -> Entry {
         name: name.to_owned(),
         title: name.rsplit('/').next().unwrap_or_default().to_owned(),
         description: description.to_owned(),
+        published: None,
         package: None,
         repository: None,
         known: 0.0,
@@ -45,6 +46,17 @@ fn twins_collapse_into_the_better_one() {
     let ranked = rank(&need("weather"), vec![same_text, republished, first, original], 0.1);
     assert_eq!(ranked.len(), 2);
     assert_eq!(ranked[0].entry.name, "a.b/weather");
+}
+
+#[test]
+fn a_copy_is_known_by_its_publishers_text_though_the_seed_has_other_words() {
+    let published = Some("Search the web with Brave, news and images too".to_owned());
+    let seeded = Entry { seeded: true, published, ..entry("io.github.brave/brave-search", "Searches the web.") };
+    let copy = entry("x.y/brave", "Search the web with Brave, news and images too.");
+    let other = entry("x.y/another", "Search the web privately, news and images too.");
+    let ranked = rank(&need("search the web"), vec![copy, seeded, other], 0.1);
+    let names: Vec<_> = ranked.iter().map(|one| one.entry.name.as_str()).collect();
+    assert_eq!(names, ["io.github.brave/brave-search", "x.y/another"]);
 }
 
 #[test]

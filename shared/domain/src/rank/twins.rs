@@ -38,13 +38,17 @@ const COMMON: [&str; 14] =
 const REPUBLISHERS: [&str; 4] = ["iflow-mcp-", "mseep-", "mcpbind-", "universal-mcp-"];
 
 fn keys(entry: &Entry) -> Keys {
-    let description = words(&entry.description);
-    let mut same = vec![format!("text {}", description.join(" "))];
-    let mut telling: Vec<&str> = description.iter().map(String::as_str).filter(|word| !COMMON.contains(word)).collect();
-    telling.sort_unstable();
-    telling.dedup();
-    if telling.len() > 2 {
-        same.push(format!("words {}", telling.join(" ")));
+    let mut same = Vec::new();
+    for description in entry.descriptions() {
+        let description = words(description);
+        let mut telling: Vec<&str> =
+            description.iter().map(String::as_str).filter(|word| !COMMON.contains(word)).collect();
+        telling.sort_unstable();
+        telling.dedup();
+        if telling.len() > 2 {
+            same.push(format!("words {}", telling.join(" ")));
+        }
+        same.push(format!("text {}", description.join(" ")));
     }
     let name = entry.package.as_ref().map(|package| {
         let last = package.rsplit(['/', ':']).next().unwrap_or_default().replace(['_', '.'], "-");

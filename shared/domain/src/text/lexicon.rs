@@ -10,8 +10,8 @@ use std::{
 #[derive(Debug, PartialEq, Eq)]
 pub struct Product {
     pub name: String,
-    /// Words that catalog entries for it also use.
-    pub also: String,
+    /// Its name, and words that catalog entries for it also use.
+    pub words: String,
 }
 
 /// A task in the words of the catalog.
@@ -37,7 +37,7 @@ static PRODUCTS: LazyLock<Products> = LazyLock::new(|| {
         let (names, also) = line.split_once(" > ").unwrap_or((line, ""));
         let (name, others) = names.split_once(" = ").unwrap_or((names, ""));
         let index = products.all.len();
-        products.all.push(Product { name: name.to_owned(), also: also.to_owned() });
+        products.all.push(Product { name: name.to_owned(), words: format!("{name} {also}").trim_end().to_owned() });
         for name in std::iter::once(name).chain(others.split(", ").filter(|other| !other.is_empty())) {
             products.by_words.insert(words(name), index);
         }
@@ -66,6 +66,12 @@ pub(super) static TASK_WORDS: LazyLock<HashSet<String>> =
 
 pub(super) fn lines(text: &'static str) -> impl Iterator<Item = &'static str> {
     text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'))
+}
+
+/// All that a need can be put into the catalog's words with: a product's words, or a concept's.
+pub fn catalog_words() -> impl Iterator<Item = &'static str> {
+    let products = PRODUCTS.all.iter().map(|product| product.words.as_str());
+    products.chain(CONCEPTS.all.iter().map(|concept| concept.words.as_str()))
 }
 
 /// Products that the words name, in order, each once; the longest name wins.

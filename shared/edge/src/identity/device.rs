@@ -7,7 +7,6 @@ use capability::{PublicKey, device};
 use database::Caller;
 use http::request::Parts;
 use protocol::ids::{ToolboxId, UserId};
-use serde::{Deserialize, Serialize};
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, PoisonError},
@@ -46,25 +45,13 @@ struct Known {
     at: i64,
 }
 
-#[derive(Serialize)]
-struct KeyRequest {
-    id: ToolboxId,
-}
-
-#[derive(Deserialize)]
-struct KeyReply {
-    public_key: String,
-    owner: UserId,
-}
-
 impl Devices {
     async fn known(&self, context: &Context, toolbox: ToolboxId) -> Result<Option<Known>, Error> {
         let now = context.clock.seconds();
         if let Some(known) = self.lock().get(&toolbox).filter(|known| (known.at..known.at + FRESH).contains(&now)) {
             return Ok(Some(*known));
         }
-        let request = KeyRequest { id: toolbox };
-        let reply: KeyReply = match context.database.call(&Caller::service(), "toolbox_key", &request).await {
+        let reply = match context.database.toolbox_key(&Caller::service(), toolbox).await {
             Ok(reply) => reply,
             Err(database::Error::NotFound { .. }) => return Ok(None),
             Err(error) => return Err(error.into()),

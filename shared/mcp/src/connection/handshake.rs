@@ -81,7 +81,8 @@ pub(super) async fn agree(connection: &Connection) -> Result<Peer, Error> {
 async fn initialize(connection: &Connection) -> Result<Peer, Error> {
     let params = json!({
         "protocolVersion": Version::LAST_WITH_SESSIONS.as_str(),
-        "capabilities": {},
+        // What some caller may offer; who does not is not asked.
+        "capabilities": {"sampling": {"tools": {}, "context": {}}, "elicitation": {"form": {}, "url": {}}, "roots": {}},
         "clientInfo": {"name": "agentopia", "version": env!("CARGO_PKG_VERSION")},
     });
     let limit = connection.0.options.handshake;

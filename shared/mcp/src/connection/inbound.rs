@@ -1,8 +1,9 @@
 //! From the server: answers to their callers, requests refused, notifications on to whoever listens.
 
 use super::{
-    Answer, Event, Shared,
+    Answer, Event, Kind, Said, Shared,
     lines::{Line, Lines},
+    pending::Lost,
 };
 use crate::{
     code,
@@ -13,6 +14,9 @@ use crate::{
 use bytes::Bytes;
 use std::sync::{Arc, atomic::Ordering::Relaxed};
 use tokio::io::AsyncRead;
+
+/// Longest line, in bytes, that is told to whoever listens.
+const EVENT: usize = 256 << 10;
 
 /// Reads until the server or the connection ends.
 pub(super) async fn run(shared: Arc<Shared>, reader: impl AsyncRead + Unpin, max: usize) {
@@ -52,24 +56,69 @@ fn take(shared: &Shared, line: Bytes) {
             }
         },
         (Some(method), Some(id)) => {
-            let mut reply = match &**method {
-                "ping" => reply::result(id, "{}"),
-                // We declared no capability, so there is nothing that a server may ask of us.
-                _ => reply::error(Some(id), code::METHOD_NOT_FOUND, "not offered by this client", None),
-            };
-            reply.push(b'\n');
-            shared.outbox.push(&reply);
+            if let Some(mut reply) = question(shared, &line, &message, method, id) {
+                reply.push(b'\n');
+                shared.outbox.push(&reply);
+            }
         }
-        (Some(method), None) => {
-            let event = match &**method {
-                "notifications/tools/list_changed" => Event::ListChanged("tools"),
-                "notifications/resources/list_changed" => Event::ListChanged("resources"),
-                "notifications/prompts/list_changed" => Event::ListChanged("prompts"),
-                _ => Event::Notification(line.clone()),
-            };
-            // Nobody listening is fine.
-            let _ = shared.events.send(event);
+        (Some(method), None) => notice(shared, &line, &message, method),
+    }
+}
+
+/// What the server asks; the answer to it, when nobody else gives one.
+fn question(shared: &Shared, line: &Bytes, message: &Message<'_>, method: &str, id: &str) -> Option<Vec<u8>> {
+    if method == "ping" {
+        return Some(reply::result(id, "{}"));
+    }
+    let Some(kind) = Kind::question(method) else {
+        return Some(reply::error(Some(id), code::METHOD_NOT_FOUND, "not offered by this client", None));
+    };
+    let said = Said::new(shared, kind, line, message);
+    let lost = said.map_or(Err(Lost::Full), |said| shared.pending.ask(id, said)).err()?;
+    let (code, why) = match lost {
+        Lost::Idle => (code::INTERNAL, "no call is under way whose caller could be asked"),
+        Lost::Unclear => (code::INTERNAL, "several calls are under way: it cannot be told whose caller to ask"),
+        Lost::Deaf => (code::METHOD_NOT_FOUND, "not offered by the client of this call"),
+        Lost::Full => (code::INTERNAL, "too many questions wait for answers"),
+    };
+    Some(reply::error(Some(id), code, why, None))
+}
+
+fn notice(shared: &Shared, line: &Bytes, message: &Message<'_>, method: &str) {
+    let event = match method {
+        "notifications/tools/list_changed" => Event::ListChanged("tools"),
+        "notifications/resources/list_changed" => Event::ListChanged("resources"),
+        "notifications/prompts/list_changed" => Event::ListChanged("prompts"),
+        "notifications/progress" => {
+            // Our tokens are our ids; any other is nobody's.
+            let call = message.progress().and_then(|token| token.parse().ok());
+            return tell(shared, call, Kind::Progress, line, message);
         }
+        "notifications/cancelled" => {
+            let call = message.request_id().and_then(|id| shared.pending.answered(id));
+            return tell(shared, call, Kind::Withdrawn, line, message);
+        }
+        "notifications/message" => {
+            let said = Said::new(shared, Kind::Log, line, message);
+            match said.map_or(Err(Lost::Full), |said| shared.pending.tell_cause(said)) {
+                Err(Lost::Idle) => Event::Notification(line.clone()),
+                _ => return,
+            }
+        }
+        _ => Event::Notification(line.clone()),
+    };
+    // So many of them may be kept that none may be large.
+    if line.len() > EVENT {
+        return;
+    }
+    // Nobody listening is fine.
+    let _ = shared.events.send(event);
+}
+
+fn tell(shared: &Shared, call: Option<u64>, kind: Kind, line: &Bytes, message: &Message<'_>) {
+    let Some(call) = call else { return };
+    if let Some(said) = Said::new(shared, kind, line, message) {
+        shared.pending.tell(call, said);
     }
 }
 

@@ -3,21 +3,30 @@
 //! One task reads, one writes; callers put their line into the writer's buffer and wait for the reader to hand them
 //! their answer. Ids are ours and never repeat, also not those of a connection before this one to the same server, so
 //! an answer can only reach the call that it belongs to. A caller that goes away cancels its call.
+//!
+//! What a server says before it answers (`Said`) reaches the call whose progress token it names, or the only call that
+//! is under way; when it could be of several, it reaches nobody, and a question is refused.
 
 mod answer;
+mod call;
 mod handshake;
 mod inbound;
 mod lines;
 mod outbound;
 mod pending;
+mod said;
 mod tools;
+mod watching;
 
 #[cfg(test)]
 mod tests;
 
-pub use answer::Answer;
+pub use answer::{Answer, InputRequired};
+pub use call::{Call, Heard};
 pub use handshake::Peer;
+pub use said::{Kind, Said};
 pub use tools::RESERVED;
+pub use watching::Watch;
 
 use crate::{
     Error,
@@ -26,13 +35,13 @@ use crate::{
 };
 use bytes::Bytes;
 use outbound::Outbox;
-use pending::{Pending, Waiting};
+use pending::{Ear, Pending, Waiting};
 use serde::Serialize;
 use serde_json::value::RawValue;
 use std::{
     sync::{
         Arc, OnceLock,
-        atomic::{AtomicU64, Ordering::Relaxed},
+        atomic::{AtomicU8, AtomicU64, Ordering::Relaxed},
     },
     time::Duration,
 };
@@ -41,6 +50,9 @@ use tokio::{
     sync::{Semaphore, broadcast, watch},
     time::timeout,
 };
+
+/// Bytes that a server may say about calls before their callers take them.
+const UNHEARD: usize = 16 << 20;
 
 /// Bounds of a connection. The defaults suit a server that nobody has reason to trust.
 #[derive(Clone, Debug)]
@@ -103,6 +115,12 @@ pub struct Connection(Arc<Handle>);
 pub(crate) struct Shared {
     outbox: Outbox,
     pending: Pending,
+    watches: watching::Watches,
+    /// Bytes of what the server said about calls and their callers have not taken yet.
+    unheard: Arc<Semaphore>,
+    next: AtomicU64,
+    /// The least level that the server was asked to log; more than any before it was.
+    level: AtomicU8,
     counters: Counters,
     events: broadcast::Sender<Event>,
     closed: watch::Sender<bool>,
@@ -110,7 +128,6 @@ pub(crate) struct Shared {
 
 struct Handle {
     shared: Arc<Shared>,
-    next: AtomicU64,
     calls: Arc<Semaphore>,
     bytes: Arc<Semaphore>,
     options: Options,
@@ -133,6 +150,10 @@ impl Connection {
         let shared = Arc::new(Shared {
             outbox: Outbox::default(),
             pending: Pending::default(),
+            watches: watching::Watches::default(),
+            unheard: Arc::new(Semaphore::new(UNHEARD)),
+            next: AtomicU64::new(pending::first_id()),
+            level: AtomicU8::new(u8::MAX),
             counters: Counters::default(),
             events: broadcast::channel(64).0,
             closed: watch::channel(false).0,
@@ -141,7 +162,6 @@ impl Connection {
         tokio::spawn(inbound::run(shared.clone(), reader, options.max_line));
         let connection = Self(Arc::new(Handle {
             shared,
-            next: AtomicU64::new(pending::first_id()),
             calls: Arc::new(Semaphore::new(options.in_flight)),
             bytes: Arc::new(Semaphore::new(options.in_flight_bytes)),
             options,
@@ -149,6 +169,7 @@ impl Connection {
         }));
         let peer = handshake::agree(&connection).await?;
         connection.0.peer.get_or_init(|| peer);
+        connection.listen_for_lists();
         Ok(connection)
     }
 
@@ -180,6 +201,11 @@ impl Connection {
         let _ = closed.wait_for(|closed| *closed).await;
     }
 
+    /// Whether both are the same connection.
+    pub fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
     pub fn is_closed(&self) -> bool {
         *self.0.shared.closed.borrow()
     }
@@ -198,7 +224,7 @@ impl Connection {
         limit: Duration,
     ) -> Result<Answer, Error> {
         let rewrite = message.bridged(rewrite, self.peer().version.is_stateless());
-        self.send(rewrite.size(), limit, |id, out| rewrite.write(id, out)).await
+        self.send(Ear::Deaf, rewrite.size(), limit, |id, out| rewrite.write(id, out)).await
     }
 
     /// Asks for something; the result as JSON text.
@@ -215,7 +241,11 @@ impl Connection {
     ) -> Result<Box<RawValue>, Error> {
         let text = request_text(method, params)?;
         let message = Message::parse(text.as_bytes(), Limits::REQUEST).map_err(Error::BadAnswer)?;
-        let answer = self.forward(&message, message.rewrite(), limit).await?;
+        // What we say ourselves is as the server wants it, but for what a stateless one wants everywhere.
+        let rewrite = message.rewrite();
+        let stateless = self.peer().version.is_stateless();
+        let rewrite = if stateless { message.bridged(rewrite, true) } else { rewrite };
+        let answer = self.send(Ear::Own, rewrite.size(), limit, |id, out| rewrite.write(id, out)).await?;
         match (answer.result(), answer.error()) {
             (Some(result), None) => Ok(serde_json::from_str(result)?),
             (_, error) => Err(rpc(error.unwrap_or("null"))),
@@ -229,7 +259,13 @@ impl Connection {
         self.0.shared.outbox.push(format!("{{\"jsonrpc\":\"2.0\",\"method\":{method}{params}}}\n").as_bytes());
     }
 
-    async fn send(&self, size: usize, limit: Duration, write: impl FnOnce(u64, &mut Vec<u8>)) -> Result<Answer, Error> {
+    async fn send(
+        &self,
+        ear: Ear,
+        size: usize,
+        limit: Duration,
+        write: impl FnOnce(u64, &mut Vec<u8>),
+    ) -> Result<Answer, Error> {
         let handle = &*self.0;
         let most = handle.options.in_flight_bytes;
         if size > most {
@@ -239,8 +275,8 @@ impl Connection {
             // Back-pressure: without room the caller waits here, holding its own request and nothing else.
             let _call = handle.calls.acquire().await.map_err(|_| Error::Closed)?;
             let _bytes = handle.bytes.acquire_many(size as u32).await.map_err(|_| Error::Closed)?;
-            let id = handle.next.fetch_add(1, Relaxed);
-            let mut waiting = Waiting::new(&handle.shared, id)?;
+            let id = handle.shared.next.fetch_add(1, Relaxed);
+            let mut waiting = Waiting::new(&handle.shared, id, ear)?;
             handle.shared.outbox.write(|out| write(id, out));
             waiting.answer().await
         });

@@ -31,12 +31,19 @@ impl Outbox {
 
     /// For messages that nobody waits for.
     pub(super) fn push(&self, line: &[u8]) {
+        self.offer(line, OWN);
+    }
+
+    /// False, and nothing is written, when more than so many bytes would wait.
+    pub(super) fn offer(&self, line: &[u8], most: usize) -> bool {
         let mut buffer = self.lock();
-        if buffer.len() + line.len() <= OWN {
+        let fits = buffer.len() + line.len() <= most;
+        if fits {
             buffer.extend_from_slice(line);
             drop(buffer);
             self.notify.notify_one();
         }
+        fits
     }
 
     pub(super) fn wake(&self) {

@@ -101,6 +101,11 @@ async fn agrees_with_a_server_of_sessions() {
 async fn agrees_with_a_stateless_server_and_gives_it_the_version_each_time() {
     let (server, reader, writer) = server(|message, says| {
         let line = match message["method"].as_str() {
+            Some("server/discover")
+                if message["params"]["_meta"]["io.modelcontextprotocol/protocolVersion"] != "2026-07-28" =>
+            {
+                error(message, -32022)
+            }
             Some("server/discover") => result(
                 message,
                 json!({"resultType": "complete", "supportedVersions": ["2026-07-28"], "capabilities": {},
@@ -178,9 +183,13 @@ async fn torn_lines_and_answers_to_others_are_dropped_and_counted() {
 async fn what_a_server_asks_of_us_is_refused_and_its_pings_answered() {
     let (server, _connection) = opened(|_, _| {}, quick()).await;
     server.say.send(json!({"jsonrpc": "2.0", "id": 7, "method": "ping"}).to_string()).unwrap();
-    server.say.send(json!({"jsonrpc": "2.0", "id": "s", "method": "sampling/createMessage"}).to_string()).unwrap();
+    for (id, method) in [("s", "sampling/createMessage"), ("t", "tasks/list")] {
+        server.say.send(json!({"jsonrpc": "2.0", "id": id, "method": method}).to_string()).unwrap();
+    }
     server.hears(r#""id":7,"result":{}"#).await;
-    server.hears(&format!(r#""id":"s","error":{{"code":{}"#, code::METHOD_NOT_FOUND)).await;
+    // There is nobody whom it could be about.
+    server.hears(&format!(r#""id":"s","error":{{"code":{}"#, code::INTERNAL)).await;
+    server.hears(&format!(r#""id":"t","error":{{"code":{}"#, code::METHOD_NOT_FOUND)).await;
 }
 
 #[tokio::test]

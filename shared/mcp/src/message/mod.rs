@@ -7,12 +7,12 @@ mod rewrite;
 mod tests;
 
 pub use read::named_arguments;
-pub use rewrite::Rewrite;
 pub(crate) use rewrite::splice;
+pub use rewrite::{ClientSaid, Rewrite};
 
 use std::{borrow::Cow, ops::Range};
 
-type Span = Range<usize>;
+pub(crate) type Span = Range<usize>;
 
 /// Longest id that a client may choose.
 const ID: usize = 256;
@@ -21,6 +21,8 @@ const META_VERSION: &str = "io.modelcontextprotocol/protocolVersion";
 const META_CAPABILITIES: &str = "io.modelcontextprotocol/clientCapabilities";
 const META_CLIENT: &str = "io.modelcontextprotocol/clientInfo";
 const META_LOG_LEVEL: &str = "io.modelcontextprotocol/logLevel";
+const META_PROGRESS: &str = "progressToken";
+const META_TRACE: &str = "traceparent";
 
 /// A message of either direction. Which members are present says which kind it is.
 #[derive(Debug)]
@@ -47,6 +49,12 @@ pub struct Params<'a> {
     pub protocol_version: Option<Cow<'a, str>>,
     arguments: Option<Span>,
     request_id: Option<Span>,
+    /// `params.progressToken`, of a notification.
+    progress: Option<Span>,
+    /// `params.inputResponses`, of a request that is made again with what was asked for.
+    inputs: Option<Span>,
+    /// `params.requestState`, of the same.
+    state: Option<(Span, Cow<'a, str>)>,
     meta: Option<Meta<'a>>,
 }
 
@@ -55,17 +63,27 @@ struct Meta<'a> {
     span: Span,
     empty: bool,
     version: Option<Cow<'a, str>>,
-    capabilities: bool,
+    capabilities: Option<Span>,
+    log_level: Option<Cow<'a, str>>,
+    /// Where the value of `progressToken` stands; it is one of `others`, too.
+    progress: Option<Span>,
+    trace: Option<Span>,
     /// Whatever is not of the stateless revisions' envelope: names, and where their values stand.
     others: Vec<(Cow<'a, str>, Span)>,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct ResultSpan {
     pub(crate) span: Span,
     pub(crate) empty: bool,
     /// It has a `resultType`.
     pub(crate) typed: bool,
+    /// That type is `input_required`.
+    pub(crate) input_required: bool,
+    /// It has a `ttlMs`.
+    pub(crate) cached: bool,
+    pub(crate) requests: Option<Span>,
+    pub(crate) state: Option<Span>,
 }
 
 #[derive(Clone, Debug)]
@@ -89,6 +107,11 @@ impl<'a> Id<'a> {
 impl<'a> Message<'a> {
     pub fn id(&self) -> Option<Id<'a>> {
         self.id.clone().map(|span| Id(&self.text[span]))
+    }
+
+    /// The whole message's text.
+    pub fn text(&self) -> &'a str {
+        self.text
     }
 
     pub fn is_answer(&self) -> bool {
@@ -122,6 +145,35 @@ impl<'a> Message<'a> {
         Some(&self.text[span])
     }
 
+    /// The JSON text of `params.progressToken`, of a notification.
+    pub fn progress(&self) -> Option<&'a str> {
+        let span = self.params.as_ref()?.progress.clone()?;
+        Some(&self.text[span])
+    }
+
+    /// The JSON text of `params._meta.progressToken`, of a request.
+    pub fn progress_token(&self) -> Option<&'a str> {
+        let span = self.params.as_ref()?.meta.as_ref()?.progress.clone()?;
+        Some(&self.text[span])
+    }
+
+    /// The JSON text of `params._meta.traceparent` (W3C trace context).
+    pub fn trace(&self) -> Option<&'a str> {
+        let span = self.params.as_ref()?.meta.as_ref()?.trace.clone()?;
+        Some(&self.text[span])
+    }
+
+    /// The JSON text of `params.inputResponses`.
+    pub fn inputs(&self) -> Option<&'a str> {
+        let span = self.params.as_ref()?.inputs.clone()?;
+        Some(&self.text[span])
+    }
+
+    /// `params.requestState`.
+    pub fn state(&self) -> Option<&str> {
+        Some(&*self.params.as_ref()?.state.as_ref()?.1)
+    }
+
     /// Where `params.name` stands, quotes included.
     pub fn name_span(&self) -> Option<Span> {
         self.params.as_ref()?.name_span.clone()
@@ -144,8 +196,21 @@ impl<'a> Message<'a> {
         self.params.as_ref()?.meta.as_ref()?.version.as_deref()
     }
 
-    pub fn has_client_capabilities(&self) -> bool {
-        self.params.as_ref().and_then(|p| p.meta.as_ref()).is_some_and(|m| m.capabilities)
+    /// The JSON text of what `_meta` says of the client's capabilities.
+    pub fn client_capabilities(&self) -> Option<&'a str> {
+        let span = self.params.as_ref()?.meta.as_ref()?.capabilities.clone()?;
+        Some(&self.text[span])
+    }
+
+    /// The least level of logging that `_meta` asks for.
+    pub fn log_level(&self) -> Option<&str> {
+        self.params.as_ref()?.meta.as_ref()?.log_level.as_deref()
+    }
+
+    /// Where `id`, `params` and `params.progressToken` stand.
+    pub(crate) fn spans(&self) -> (Option<Span>, Option<Span>, Option<Span>) {
+        let params = self.params.as_ref();
+        (self.id.clone(), params.map(|p| p.span.clone()), params.and_then(|p| p.progress.clone()))
     }
 
     /// Where an answer's parts stand; none when it has no id, or is no answer.

@@ -1,7 +1,8 @@
 //! Reading a message in one pass.
 
 use super::{
-    ID, META_CAPABILITIES, META_CLIENT, META_LOG_LEVEL, META_VERSION, Message, Meta, Params, ResultSpan, Span,
+    ID, META_CAPABILITIES, META_CLIENT, META_LOG_LEVEL, META_PROGRESS, META_TRACE, META_VERSION, Message, Meta, Params,
+    ResultSpan, Span,
 };
 use crate::json::{Limits, Refused, Scanner};
 use std::borrow::Cow;
@@ -101,6 +102,12 @@ fn params<'a>(scanner: &mut Scanner<'a>) -> Result<Params<'a>, Refused> {
             }
             "arguments" => params.arguments = Some(scanner.value()?),
             "requestId" => params.request_id = Some(scanner.value()?),
+            "progressToken" => params.progress = Some(scanner.value()?),
+            "inputResponses" => params.inputs = Some(scanner.value()?),
+            "requestState" if scanner.peek() == b'"' => {
+                let span = scanner.string()?;
+                params.state = Some((span.clone(), scanner.unquote(&span)?));
+            }
             "_meta" if scanner.peek() == b'{' => params.meta = Some(meta(scanner)?),
             _ => scanner.skip()?,
         }
@@ -116,13 +123,18 @@ fn meta<'a>(scanner: &mut Scanner<'a>) -> Result<Meta<'a>, Refused> {
         meta.empty = false;
         match &*key {
             META_VERSION => meta.version = Some(text(scanner, "the protocol version is not a string")?),
-            META_CAPABILITIES => {
-                meta.capabilities = scanner.peek() == b'{';
-                scanner.skip()?;
+            META_CAPABILITIES if scanner.peek() == b'{' => meta.capabilities = Some(scanner.value()?),
+            META_LOG_LEVEL if scanner.peek() == b'"' => {
+                meta.log_level = Some(text(scanner, "the log level is not a string")?);
             }
-            META_CLIENT | META_LOG_LEVEL => scanner.skip()?,
+            META_CAPABILITIES | META_CLIENT | META_LOG_LEVEL => scanner.skip()?,
             _ => {
                 let span = scanner.value()?;
+                match &*key {
+                    META_PROGRESS => meta.progress = Some(span.clone()),
+                    META_TRACE => meta.trace = Some(span.clone()),
+                    _ => {}
+                }
                 meta.others.push((key, span));
             }
         }
@@ -135,13 +147,26 @@ fn meta<'a>(scanner: &mut Scanner<'a>) -> Result<Meta<'a>, Refused> {
 fn result(scanner: &mut Scanner<'_>) -> Result<ResultSpan, Refused> {
     if scanner.peek() != b'{' {
         // JSON-RPC allows any value; there is nothing to look at in it.
-        return Ok(ResultSpan { span: scanner.value()?, empty: false, typed: true });
+        return Ok(ResultSpan { span: scanner.value()?, typed: true, ..ResultSpan::default() });
     }
-    let (mut empty, mut typed) = (true, false);
-    let span = scanner.object(&mut |scanner, key| {
-        empty = false;
-        typed |= key == "resultType";
-        scanner.skip()
+    let mut result = ResultSpan { empty: true, ..ResultSpan::default() };
+    result.span = scanner.object(&mut |scanner, key| {
+        result.empty = false;
+        match &*key {
+            "resultType" => {
+                result.typed = true;
+                let span = scanner.value()?;
+                result.input_required = &scanner.text()[span] == "\"input_required\"";
+            }
+            "inputRequests" => result.requests = Some(scanner.value()?),
+            "requestState" if scanner.peek() == b'"' => result.state = Some(scanner.string()?),
+            "ttlMs" => {
+                result.cached = true;
+                scanner.skip()?;
+            }
+            _ => scanner.skip()?,
+        }
+        Ok(())
     })?;
-    Ok(ResultSpan { span, empty, typed })
+    Ok(result)
 }

@@ -103,9 +103,11 @@ fn a_server_of_sessions_gets_no_envelope_and_all_the_rest() {
         (format!("{{{version}, {others}}}"), "{}".to_owned()),
         (
             format!(r#"{{"progressToken": 7,{version},"a/b":{{"c":[1.50]}},{others}}}"#),
-            r#"{"progressToken":7,"a/b":{"c":[1.50]}}"#.to_owned(),
+            r#"{"progressToken":1,"a/b":{"c":[1.50]}}"#.to_owned(),
         ),
-        (r#"{ "progressToken" : 7 }"#.to_owned(), r#"{ "progressToken" : 7 }"#.to_owned()),
+        (format!(r#"{{{version},"progressToken":"\"t"}}"#), r#"{"progressToken":1}"#.to_owned()),
+        // Whoever chose it, the token becomes the id.
+        (r#"{ "progressToken" : 7 }"#.to_owned(), r#"{ "progressToken" : 1 }"#.to_owned()),
     ] {
         let text = format!(r#"{{"jsonrpc":"2.0","id":1,"method":"x","params":{{"_meta":{meta},"name":"a"}}}}"#);
         let message = parse(&text).unwrap();

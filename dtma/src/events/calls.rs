@@ -1,0 +1,89 @@
+//! Many calls of the same kind are one event, or a busy server's calls would cost more to report than to make.
+
+use super::Dated;
+use crate::gateway::{Access, Outcome};
+use protocol::{
+    Timestamp,
+    event::{Calls, Happening},
+    ids::{AgentId, RunId},
+};
+use std::{
+    collections::{HashMap, hash_map::Entry},
+    sync::Arc,
+};
+
+/// Characters of a name that a call gave.
+const NAME: usize = 128;
+
+type Kind = (AgentId, Option<RunId>, Arc<str>, Arc<str>, [u8; 32], Outcome);
+
+/// In the order in which the first of each kind was made.
+pub(super) fn gathered(records: Vec<Access>) -> Vec<Dated> {
+    let mut places: HashMap<Kind, usize> = HashMap::new();
+    let mut events: Vec<(Timestamp, Calls)> = Vec::new();
+    for access in records {
+        let Access { at, agent, run, server, tool, arguments, outcome, micros, trace: _ } = access;
+        match places.entry((agent, run, server.clone(), tool.clone(), arguments, outcome)) {
+            Entry::Occupied(place) => {
+                if let Some((_, calls)) = events.get_mut(*place.get()) {
+                    calls.count += 1;
+                    calls.micros += micros;
+                }
+            }
+            Entry::Vacant(place) => {
+                place.insert(events.len());
+                let calls = Calls {
+                    agent_id: agent,
+                    run_id: run,
+                    server: server.chars().take(NAME).collect(),
+                    tool: tool.chars().take(NAME).collect(),
+                    arguments: crate::hex(&arguments),
+                    outcome: outcome.as_str().to_owned(),
+                    count: 1,
+                    micros,
+                };
+                events.push((Timestamp::from_millisecond(at).unwrap_or(Timestamp::UNIX_EPOCH), calls));
+            }
+        }
+    }
+    events.into_iter().map(|(at, calls)| (at, Happening::Call(calls))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn calls_of_one_kind_are_one_event_and_others_are_not() {
+        let agent = AgentId::new();
+        let access = |tool: &str, arguments: u8, outcome| Access {
+            at: 1_000,
+            agent,
+            run: None,
+            server: "time".into(),
+            tool: tool.into(),
+            arguments: [arguments; 32],
+            outcome,
+            micros: 10,
+            trace: None,
+        };
+        let events = gathered(vec![
+            access("now", 1, Outcome::Answered),
+            access("now", 2, Outcome::Answered),
+            access("now", 1, Outcome::Answered),
+            access("now", 1, Outcome::Refused),
+            access(&"x".repeat(500), 1, Outcome::Answered),
+        ]);
+        let told: Vec<_> = events
+            .iter()
+            .map(|(_, what)| match what {
+                Happening::Call(calls) => (calls.count, calls.micros, calls.outcome.as_str(), calls.tool.len()),
+                _ => unreachable!(),
+            })
+            .collect();
+        assert_eq!(
+            told,
+            [(2, 20, "answered", 3), (1, 10, "answered", 3), (1, 10, "refused", 3), (1, 10, "answered", 128)]
+        );
+    }
+}
