@@ -29,14 +29,27 @@ pub const SYSTEMD: Base = Base {
     packages: "ca-certificates,openssl,systemd,systemd-sysv,dbus,iptables",
 };
 
+/// As a provider's image: with cloud-init.
+pub const DROPLET: Base = Base {
+    name: "droplet",
+    suite: "bookworm",
+    source: None,
+    packages: "ca-certificates,openssl,systemd,systemd-sysv,dbus,iptables,nftables,curl,cloud-init",
+};
+
 /// A container, and the image that it was made from, for as long as this lives.
 pub struct Machine {
     name: String,
 }
 
 impl Machine {
-    /// `None`, loudly, where such a machine cannot be had.
+    /// `None`, loudly, where such a machine cannot be had. On the host's network: its package mirrors and the stand-in
+    /// control plane are reached as from the host.
     pub fn start(base: &Base, options: &[&str], command: &[&str]) -> Option<Self> {
+        Self::start_on("host", base, options, command)
+    }
+
+    pub fn start_on(network: &str, base: &Base, options: &[&str], command: &[&str]) -> Option<Self> {
         let skip = |why: &str| eprintln!("SKIPPED: no machine of {}: {why}", base.name);
         let docker = Command::new("docker").arg("info").output();
         if !docker.is_ok_and(|output| output.status.success()) {
@@ -50,14 +63,19 @@ impl Machine {
                 return None;
             }
         };
-        let name = format!("agentopia-install-{}-{}", base.name, std::process::id());
+        let name = format!("agentopia-install-{}-{network}-{}", base.name, std::process::id());
         done(Command::new("docker").arg("import").arg(archive).arg(&name));
         let machine = Self { name };
         let name = machine.name.as_str();
-        // The host's network: its package mirrors and the stand-in control plane are reached as from the host.
-        let run = ["run", "--detach", "--network", "host", "--name", name];
+        let run = ["run", "--detach", "--network", network, "--name", name];
         done(Command::new("docker").args(run).args(options).arg(name).args(command));
         Some(machine)
+    }
+
+    /// Its address on a network that is not the host's.
+    pub fn address(&self) -> String {
+        let format = "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}";
+        done(Command::new("docker").args(["inspect", "--format", format, &self.name])).trim().to_owned()
     }
 
     pub fn output(&self, command: &[&str]) -> Output {
