@@ -45,22 +45,26 @@ impl Sources {
             };
             (at, Happening::ToolRequest(what))
         }));
-        events.extend(deployments(self.statuses.all(), told).map(|what| (now, Happening::Deployment(what))));
+        let deployments = deployments(self.statuses.all(), told);
+        events.extend(deployments.map(|(at, what)| (at.unwrap_or(now), Happening::Deployment(what))));
+        events.sort_by_key(|(at, _)| *at);
         events.extend((lost > 0).then_some((now, Happening::Lost(Lost { count: lost }))));
         events
     }
 }
 
-/// Servers that have come to run, or to an end, since they were last told of. The steps between are the check-in's.
-fn deployments(statuses: Vec<ServerStatus>, told: &mut Told) -> impl Iterator<Item = Deployment> {
+/// Servers that have come to run, or to an end, since they were last told of, and since when they run. The steps between are the
+/// check-in's.
+fn deployments(statuses: Vec<ServerStatus>, told: &mut Told) -> impl Iterator<Item = (Option<Timestamp>, Deployment)> {
     let settled = |state| {
         matches!(state, ServerState::Running | ServerState::Failed | ServerState::BackingOff | ServerState::Stopped)
     };
     told.retain(|id, _| statuses.iter().any(|status| status.id == *id));
     statuses.into_iter().filter(move |status| settled(status.state)).filter_map(|status| {
-        let ServerStatus { id, state, revision, detail, exit_code, log_tail, .. } = status;
+        let ServerStatus { id, state, revision, detail, exit_code, log_tail, started_at, .. } = status;
         let news = told.insert(id, (revision, state)) != Some((revision, state));
-        news.then_some(Deployment { server_id: id, revision, state, detail, exit_code, log_tail })
+        let since = started_at.filter(|_| state == ServerState::Running);
+        news.then_some((since, Deployment { server_id: id, revision, state, detail, exit_code, log_tail }))
     })
 }
 
