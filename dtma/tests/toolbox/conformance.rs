@@ -113,11 +113,11 @@ impl Drop for Direct {
 }
 
 /// The fixture in an image that holds nothing else.
-fn image() -> String {
+fn image() -> Image {
     let name = format!("agentopia-test/fixture:{}", std::process::id());
     let folder = fixture().parent().unwrap().display().to_string();
     sh("sh", &["-c", &format!("tar -C {folder} -c fixture | docker import - {name}")]);
-    name
+    Image(name)
 }
 
 struct Image(String);
@@ -185,7 +185,7 @@ impl Stage {
     async fn set() -> Self {
         let image = image();
         let server = |name: &str, args: &[&str]| {
-            let mut spec = spec(name, Source::Oci { image: image.clone() });
+            let mut spec = spec(name, Source::Oci { image: image.0.clone() });
             spec.args = args.iter().map(|arg| (*arg).to_owned()).collect();
             spec
         };
@@ -199,7 +199,7 @@ impl Stage {
         for spec in &specs {
             plane.until_running(spec).await;
         }
-        Self { plane, _toolbox: toolbox, specs, _image: Image(image) }
+        Self { plane, _toolbox: toolbox, specs, _image: image }
     }
 
     /// A gateway's address that needs no token: whoever calls there may call everything, also the tool that comes and goes.
