@@ -6,8 +6,9 @@ mod tests;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// True for an address on the public Internet: not loopback, private, link-local (where clouds keep their metadata),
+/// True for an address out in the world: not loopback, private, link-local (where clouds keep their metadata),
 /// shared, reserved or multicast, in IPv4 or in any IPv6 form that carries an IPv4 address (mapped, 6to4, Teredo, NAT64).
+/// The IPv4 ranges of documentation (RFC 5737) are nobody's network, and closed networks have their mirrors there.
 pub fn is_public(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(v4) => is_public_v4(v4),
@@ -22,7 +23,6 @@ fn is_public_v4(v4: Ipv4Addr) -> bool {
         || v4.is_link_local()
         || v4.is_multicast()
         || v4.is_broadcast()
-        || v4.is_documentation()
         || a == 0
         || a >= 240
         // Shared with the provider.
