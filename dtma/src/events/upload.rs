@@ -94,6 +94,9 @@ async fn keep(spool: Arc<Mutex<Spool>>, mut pending: Vec<Dated>) -> Vec<Dated> {
 
 /// One batch. False when nothing waits.
 async fn upload(device: &Device, verifier: &Verifier, spool: &Arc<Mutex<Spool>>) -> Result<bool, Error> {
+    if spool.lock().unwrap_or_else(PoisonError::into_inner).is_empty() {
+        return Ok(false);
+    }
     let reader = spool.clone();
     let read = tokio::task::spawn_blocking(move || {
         let mut spool = reader.lock().unwrap_or_else(PoisonError::into_inner);
@@ -122,6 +125,5 @@ async fn upload(device: &Device, verifier: &Verifier, spool: &Arc<Mutex<Spool>>)
     };
     let spool = spool.clone();
     let done = move || spool.lock().unwrap_or_else(PoisonError::into_inner).acknowledge(through.min(last));
-    tokio::task::spawn_blocking(done).await.map_err(|_| ()).unwrap_or_default();
-    Ok(true)
+    Ok(tokio::task::spawn_blocking(done).await.is_ok())
 }

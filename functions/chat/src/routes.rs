@@ -16,7 +16,6 @@ use protocol::{
     chat::{ChatReply, ChatRequest},
     ids::{RunId, SessionId},
 };
-use tokio::sync::oneshot;
 
 /// Room for ten files of 64 KiB in base64.
 const BODY_MAX: usize = 2 * 1024 * 1024;
@@ -32,12 +31,8 @@ pub(crate) async fn chat(
     let new = SessionId::new();
     if !wants_events(&headers) {
         let turn = Either::open(&state, &user, &request, new, Reporter::default()).await?;
-        let (done, reply) = oneshot::channel();
-        tokio::spawn(carry(async move {
-            // Nobody may be waiting any more.
-            let _ = done.send(turn.run(request).await);
-        }));
-        return Ok(Json(reply.await.map_err(Error::internal)??).into_response());
+        let reply = tokio::spawn(carry(turn.run(request))).await.map_err(Error::internal)??;
+        return Ok(Json(reply).into_response());
     }
     let (report, received) = Reporter::channel();
     let (thread_id, run_id) = (request.session_id.unwrap_or(new), RunId::new());

@@ -1,6 +1,6 @@
 //! The vectors of the catalog's own words. There are some hundred phrases, and requests use the same ones again and again.
 
-use models::embedding::{Embedder, Error};
+use models::embedding::{Embedder, Error, normalize};
 use std::{
     collections::HashMap,
     sync::{PoisonError, RwLock},
@@ -38,8 +38,7 @@ impl Phrases {
             }
         }
         let mut sum = sum?;
-        let length = sum.iter().map(|value| value * value).sum::<f32>().sqrt();
-        sum.iter_mut().for_each(|value| *value /= length.max(f32::EPSILON));
+        normalize(&mut sum);
         Some(sum)
     }
 

@@ -56,7 +56,7 @@ pub enum Error {
 }
 
 /// Scales to length one; a vector of nothing stays nothing.
-fn normalize(vector: &mut [f32]) {
+pub fn normalize(vector: &mut [f32]) {
     let length = vector.iter().map(|x| x * x).sum::<f32>().sqrt();
     if length > 0.0 {
         vector.iter_mut().for_each(|x| *x /= length);
