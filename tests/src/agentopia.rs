@@ -34,9 +34,7 @@ impl Agentopia {
         // As from a person's shell: what the test runner adds would make cargo build everything once more.
         for (name, _) in std::env::vars_os() {
             let text = name.to_string_lossy();
-            let kept = ["CARGO_HOME", "CARGO_TARGET_DIR", "CARGO_INCREMENTAL"].contains(&text.as_ref())
-                // scripts/test says how the programs of the walk are built.
-                || text.starts_with("CARGO_PROFILE_");
+            let kept = ["CARGO_HOME", "CARGO_TARGET_DIR", "CARGO_INCREMENTAL"].contains(&text.as_ref());
             if !kept && (text.starts_with("CARGO") || text.starts_with("NEXTEST") || text.starts_with("LD_")) {
                 command.env_remove(&name);
             }
