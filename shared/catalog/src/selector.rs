@@ -105,7 +105,8 @@ impl Selector {
             return Ok(SearchReply { servers: Vec::new(), needs: Vec::new(), no_match: true });
         }
         let needs = needs::split(request);
-        let ranked = self.ranked(caller, &needs).await?;
+        // A server that several needs find counts once, so each may have to give its turn to its next.
+        let ranked = self.ranked(caller, &needs, limit * needs.len()).await?;
         let names: Vec<String> = needs.into_iter().map(|need| need.text).collect();
         let servers = merge(&names, ranked, limit);
         Ok(SearchReply { no_match: servers.is_empty(), servers, needs: names })
@@ -118,8 +119,7 @@ impl Selector {
         needs: Vec<Need>,
         limit: usize,
     ) -> Result<Selection, Error> {
-        let mut ranked = self.ranked(caller, &needs).await?;
-        ranked.iter_mut().for_each(|need| need.truncate(limit));
+        let ranked = self.ranked(caller, &needs, limit).await?;
         let names: Vec<&str> = ranked.iter().flatten().map(|one| one.entry.name.as_str()).collect();
         let servers =
             if names.is_empty() { Vec::new() } else { self.database.catalog_server_list(caller, &names).await? };
@@ -147,8 +147,8 @@ impl Selector {
         Ok(Selection { no_match: results.iter().all(|need| need.candidates.is_empty()), intent, needs: results })
     }
 
-    /// For each need the entries that fit, best first; none where the best is not likely enough.
-    async fn ranked(&self, caller: &Caller, needs: &[Need]) -> Result<Vec<Vec<Ranked>>, Error> {
+    /// For each need the `most` entries that fit best, best first; none where the best is not likely enough.
+    async fn ranked(&self, caller: &Caller, needs: &[Need], most: usize) -> Result<Vec<Vec<Ranked>>, Error> {
         if needs.is_empty() {
             return Ok(Vec::new());
         }
@@ -189,7 +189,7 @@ impl Selector {
             .zip(found)
             .zip(unfit)
             .map(|((need, found), unfit)| {
-                let ranked = rank::rank(need, found, unfit);
+                let ranked = rank::rank(need, found, unfit, most);
                 if ranked.first().is_some_and(|best| best.confidence >= ANSWERED) { ranked } else { Vec::new() }
             })
             .collect())

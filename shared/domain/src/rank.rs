@@ -91,8 +91,9 @@ const DOUBTFUL: f32 = 0.12;
 /// What an entry without a vector yet gets for similarity, by the words that it shares.
 const WITHOUT_VECTOR: f32 = 0.6;
 
-/// Orders what was found for a need, twins collapsed. `unfit` is how near the need is to what no server does (cosine).
-pub fn rank(need: &Need, found: Vec<Entry>, unfit: f32) -> Vec<Ranked> {
+/// Orders what was found for a need, twins collapsed, and gives the best `most`. `unfit` is how near the need is to what no
+/// server does (cosine).
+pub fn rank(need: &Need, found: Vec<Entry>, unfit: f32, most: usize) -> Vec<Ranked> {
     let products: Vec<(HashSet<String>, String)> = need
         .products
         .iter()
@@ -113,6 +114,7 @@ pub fn rank(need: &Need, found: Vec<Entry>, unfit: f32) -> Vec<Ranked> {
     scored
         .into_iter()
         .filter(|(.., entry)| twins.is_new(entry))
+        .take(most)
         .map(|(score, naming, official, entry)| Ranked {
             confidence: overall * (score / best.max(0.01)).clamp(0.05, 1.0),
             why: why::why(need, &entry, naming, official),

@@ -117,8 +117,8 @@ impl Bert {
         })
     }
 
-    /// For each text the mean over its tokens, at length one.
-    pub(super) fn embed(&self, texts: &[&[u32]]) -> Vec<Vec<f32>> {
+    /// For each text the mean over its tokens, at length one. `halved`: see [`Linear::apply`].
+    pub(super) fn embed(&self, texts: &[&[u32]], halved: bool) -> Vec<Vec<f32>> {
         let size = self.size;
         let tokens: usize = texts.iter().map(|text| text.len()).sum();
         let mut states = Vec::with_capacity(tokens * size);
@@ -131,7 +131,7 @@ impl Bert {
         layer_norm(&mut states, &self.norm.weight, &self.norm.bias, self.epsilon);
         let mut scratch = Scratch::default();
         for layer in &self.layers {
-            let own = layer.attention.apply(&states, &mut scratch);
+            let own = layer.attention.apply(&states, &mut scratch, halved);
             let mut seen = vec![0.0; states.len()];
             let mut start = 0;
             for text in texts {
@@ -139,11 +139,11 @@ impl Bert {
                 self.attend(&own[start * 3 * size..end * 3 * size], &mut seen[start * size..end * size]);
                 start = end;
             }
-            add(&mut states, &layer.joined.apply(&seen, &mut scratch));
+            add(&mut states, &layer.joined.apply(&seen, &mut scratch, halved));
             layer_norm(&mut states, &layer.attention_norm.weight, &layer.attention_norm.bias, self.epsilon);
-            let mut wide = layer.wide.apply(&states, &mut scratch);
+            let mut wide = layer.wide.apply(&states, &mut scratch, halved);
             gelu(&mut wide);
-            add(&mut states, &layer.narrow.apply(&wide, &mut scratch));
+            add(&mut states, &layer.narrow.apply(&wide, &mut scratch, halved));
             layer_norm(&mut states, &layer.norm.weight, &layer.norm.bias, self.epsilon);
         }
         let mut rest = states.as_slice();

@@ -75,11 +75,15 @@ impl Inner {
             .map_err(Error::Compute)?;
         let cores = thread::available_parallelism().map_or(1, usize::from);
         let batches = batches(&tokens, cores);
+        if let [(_, only)] = &batches[..] {
+            // A single text would leave the other processors idle. Where there is one, rayon's thread does both halves.
+            return Ok(rayon::scope(|_| self.model.embed(only, cores > 1)));
+        }
         let next = AtomicUsize::new(0);
         let done: Mutex<Vec<(usize, Vec<Vec<f32>>)>> = Mutex::new(Vec::with_capacity(batches.len()));
         let work = || {
             while let Some(batch) = batches.get(next.fetch_add(1, Ordering::Relaxed)) {
-                let vectors = self.model.embed(&batch.1);
+                let vectors = self.model.embed(&batch.1, false);
                 done.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).push((batch.0, vectors));
             }
         };

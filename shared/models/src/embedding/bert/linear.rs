@@ -39,7 +39,8 @@ impl Linear {
         Self { panels, bias, inputs }
     }
 
-    pub(super) fn apply(&self, x: &[f32], scratch: &mut Scratch) -> Vec<f32> {
+    /// With `halved`, two processors do half of the outputs each; to be called by a thread of rayon's then.
+    pub(super) fn apply(&self, x: &[f32], scratch: &mut Scratch, halved: bool) -> Vec<f32> {
         let rows = x.len() / self.inputs;
         let outputs = self.bias.len();
         // Blocks of six rows: for each input the six values, zeros below the last row.
@@ -51,14 +52,31 @@ impl Linear {
                 block.iter_mut().skip(at).step_by(ROWS).zip(row).for_each(|(to, value)| *to = *value);
             }
         }
-        let mut out = vec![0.0; rows * outputs];
-        Arch::new().dispatch(Product { linear: self, blocks, out: &mut out });
+        let product = |panels: &[u32], bias: &[f32]| {
+            let mut out = vec![0.0; rows * bias.len()];
+            Arch::new().dispatch(Product { panels, bias, inputs: self.inputs, blocks, out: &mut out });
+            out
+        };
+        let first = outputs / PANEL / 2;
+        if !halved || first == 0 {
+            return product(&self.panels, &self.bias);
+        }
+        let (panels, bias) = (self.panels.split_at(first * self.inputs * WORDS), self.bias.split_at(first * PANEL));
+        let (left, right) = rayon::join(|| product(panels.0, bias.0), || product(panels.1, bias.1));
+        let rows = left.chunks_exact(bias.0.len()).zip(right.chunks_exact(bias.1.len()));
+        let mut out = Vec::with_capacity(left.len() + right.len());
+        rows.for_each(|(left, right)| {
+            out.extend_from_slice(left);
+            out.extend_from_slice(right);
+        });
         out
     }
 }
 
 struct Product<'a> {
-    linear: &'a Linear,
+    panels: &'a [u32],
+    bias: &'a [f32],
+    inputs: usize,
     blocks: &'a [f32],
     out: &'a mut [f32],
 }
@@ -68,13 +86,13 @@ impl WithSimd for Product<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let Linear { panels, bias, inputs } = self.linear;
+        let Self { panels, bias, inputs, blocks, out } = self;
         let outputs = bias.len();
         for (panel, (weights, bias)) in panels.chunks_exact(inputs * WORDS).zip(bias.chunks_exact(PANEL)).enumerate() {
-            for (block, x) in self.blocks.chunks_exact(ROWS * inputs).enumerate() {
+            for (block, x) in blocks.chunks_exact(ROWS * inputs).enumerate() {
                 let mut tile = [[0.0; PANEL]; ROWS];
                 product(simd, x, weights, &mut tile);
-                let rows = self.out.chunks_exact_mut(outputs).skip(block * ROWS);
+                let rows = out.chunks_exact_mut(outputs).skip(block * ROWS);
                 for (row, sums) in rows.zip(&tile) {
                     let part = &mut row[panel * PANEL..][..PANEL];
                     part.iter_mut().zip(sums).zip(bias).for_each(|((out, sum), bias)| *out = sum + bias);
@@ -121,17 +139,20 @@ mod tests {
 
     #[test]
     fn the_product_is_the_sum_of_the_products() {
-        let (inputs, outputs, rows) = (48, 64, 13);
+        let (inputs, outputs, rows) = (48, 96, 13);
         // Numbers that the half of a weight can say.
         let value = |n: usize| ((n * 37 % 101) as f32 - 50.0) / 64.0;
         let weights: Vec<f32> = (0..inputs * outputs).map(value).collect();
         let bias: Vec<f32> = (0..outputs).map(|n| value(n + 7)).collect();
         let x: Vec<f32> = (0..rows * inputs).map(|n| value(n + 3)).collect();
-        let out = Linear::new(&weights, bias.clone(), inputs).apply(&x, &mut Scratch::default());
-        for row in 0..rows {
-            for output in 0..outputs {
-                let sum: f32 = (0..inputs).map(|n| x[row * inputs + n] * weights[output * inputs + n]).sum();
-                assert!((out[row * outputs + output] - sum - bias[output]).abs() < 1e-4);
+        let linear = Linear::new(&weights, bias.clone(), inputs);
+        for halved in [false, true] {
+            let out = linear.apply(&x, &mut Scratch::default(), halved);
+            for row in 0..rows {
+                for output in 0..outputs {
+                    let sum: f32 = (0..inputs).map(|n| x[row * inputs + n] * weights[output * inputs + n]).sum();
+                    assert!((out[row * outputs + output] - sum - bias[output]).abs() < 1e-4);
+                }
             }
         }
     }
