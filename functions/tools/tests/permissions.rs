@@ -165,6 +165,8 @@ async fn a_grant_that_cannot_hold_is_refused() {
     for (grant, status) in [
         (with("tool", json!("nothing")), 422),
         (with("why", json!(" ")), 422),
+        // It says something else by now.
+        (with("digest", json!("b".repeat(64))), 409),
         (with("expires_at", json!("2020-01-01T00:00:00Z")), 422),
         (with("args", json!({"$ref": "https://example.com/schema"})), 422),
         (with("state", json!("active")), 422),
@@ -175,6 +177,7 @@ async fn a_grant_that_cannot_hold_is_refused() {
         assert_eq!(seen, status, "{grant}: {problem}");
         assert!(problem["fix"].as_str().is_some_and(|fix| !fix.is_empty()), "{problem}");
     }
+    assert_eq!(app.ask(user, "POST", "/api/grants", with("digest", json!("a".repeat(64)))).await.0, 201);
     assert_eq!(app.ask(user, "POST", "/api/grants", with("tool", json!("get"))).await.0, 201);
 }
 

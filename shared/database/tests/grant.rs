@@ -99,6 +99,7 @@ impl Home {
             agent_id: agent,
             server_id: server,
             tool: tool.into(),
+            digest: None,
             args,
             why: "for the test".into(),
             expires_at: seconds.map(at),
@@ -263,7 +264,8 @@ async fn nobody_grants_or_issues_over_another_users_rows() {
     let mine = database.agent_list(&stranger).await.unwrap().remove(0).id;
     for agent_id in [agent, mine] {
         let (tool, why) = ("get".into(), "mine".into());
-        let request = GrantCreate { agent_id, server_id: servers[0], tool, args: None, why, expires_at: None };
+        let request =
+            GrantCreate { agent_id, server_id: servers[0], tool, digest: None, args: None, why, expires_at: None };
         assert!(matches!(database.grant_create(&stranger, &request).await, Err(Error::NotFound { .. })));
     }
     assert!(matches!(database.grant_delete(&stranger, grant).await, Err(Error::NotFound { .. })));

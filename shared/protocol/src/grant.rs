@@ -46,6 +46,10 @@ pub struct GrantCreate {
     pub agent_id: AgentId,
     pub server_id: ServerId,
     pub tool: String,
+    /// Of the definition that was looked at, as the server's list of tools has it: what says something else by now is not
+    /// granted.
+    #[serde(default)]
+    pub digest: Option<String>,
     #[serde(default)]
     pub args: Option<Value>,
     pub why: String,
