@@ -1,7 +1,7 @@
 //! The commands and their options.
 
 use clap::{Args, Parser, Subcommand};
-use protocol::ids::{AgentId, RunId, SessionId};
+use protocol::ids::{AgentId, ApiKeyId, RunId, SessionId, ToolboxId};
 use std::path::PathBuf;
 
 /// A sentence becomes working tools on your own machine.
@@ -30,6 +30,12 @@ pub enum Command {
     Doctor,
     /// Print a bearer token for the owner's account
     Token,
+    /// Make, list and delete toolboxes: the machines that run your servers
+    #[command(subcommand)]
+    Toolboxes(Toolboxes),
+    /// Make, list and end API keys, with which programs act as you
+    #[command(subcommand)]
+    Keys(Keys),
     /// Print a capability for the local toolbox, for any MCP client
     Capability(Capability),
     /// Fill the catalog, or search it
@@ -92,9 +98,35 @@ pub enum Catalog {
     },
 }
 
+#[derive(Debug, Subcommand)]
+pub enum Toolboxes {
+    /// List them, and when each was last heard of
+    List,
+    /// Make one and print its enrolment token, which works once
+    Create { name: String },
+    /// Delete one; what runs on its machine goes on until dtma is uninstalled there
+    Delete { id: ToolboxId },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Keys {
+    /// Make one and print it; it is not shown again
+    Create {
+        /// What it is for
+        name: String,
+        /// Days until it ends [default: it has no end]
+        #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=3650))]
+        days: Option<u16>,
+    },
+    /// List them, without the keys themselves
+    List,
+    /// End one
+    Delete { id: ApiKeyId },
+}
+
 #[derive(Debug, Args)]
 pub struct Deploy {
-    /// npx:PACKAGE[@VERSION], uvx:PACKAGE[@VERSION] or oci:IMAGE
+    /// npx:PACKAGE[@VERSION], uvx:PACKAGE[@VERSION], oci:IMAGE, or remote:URL for a server that somebody else runs
     #[arg(value_name = "SOURCE")]
     pub source: crate::source::Text,
     /// What to call it [default: made from the source]
@@ -103,6 +135,9 @@ pub struct Deploy {
     /// A plain setting, NAME=VALUE; never a secret
     #[arg(long, value_name = "NAME=VALUE", value_parser = setting)]
     pub env: Vec<(String, String)>,
+    /// A header for a server behind a URL; `{NAME}` in it, or in the URL, stands for a secret
+    #[arg(long, value_name = "NAME: VALUE", value_parser = header)]
+    pub header: Vec<(String, String)>,
     /// The name of a variable whose value the vault has
     #[arg(long, value_name = "NAME")]
     pub secret: Vec<String>,
@@ -171,7 +206,7 @@ pub struct Logs {
 
 #[derive(Debug, Args)]
 pub struct Events {
-    /// Only these: call, refusal, deployment, tool_request or lost
+    /// Only these: call, refusal, deployment, tool_changed, tool_request or lost
     #[arg(long)]
     pub kind: Option<String>,
     /// The newest so many
@@ -191,6 +226,11 @@ fn setting(text: &str) -> Result<(String, String), String> {
         return Err(format!("{name:?} is not the name of a variable"));
     }
     Ok((name.to_owned(), value.to_owned()))
+}
+
+fn header(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text.split_once(':').ok_or("a header is NAME: VALUE")?;
+    Ok((name.trim().to_owned(), value.trim().to_owned()))
 }
 
 fn session(text: &str) -> Result<Session, String> {

@@ -62,6 +62,11 @@ impl Client {
         Ok(Self { http, base: url.to_owned(), token: kept.access_token })
     }
 
+    /// Where the installation is.
+    pub fn url(&self) -> &str {
+        &self.base
+    }
+
     pub fn token(&self) -> &str {
         &self.token
     }
@@ -72,6 +77,11 @@ impl Client {
 
     pub async fn post<T: DeserializeOwned>(&self, path: &str, body: &impl Serialize) -> Result<T, Trouble> {
         self.ask(Method::POST, path, Some(body)).await
+    }
+
+    pub async fn delete(&self, path: &str) -> Result<(), Trouble> {
+        let reply = self.send(Method::DELETE, path, None::<&()>).await?;
+        self.check(reply).await.map(|_| ())
     }
 
     /// `None` where there is none.

@@ -1,7 +1,9 @@
-//! `npx:PACKAGE[@VERSION]`, `uvx:PACKAGE[@VERSION]`, `oci:IMAGE` on the command line.
+//! `npx:PACKAGE[@VERSION]`, `uvx:PACKAGE[@VERSION]`, `oci:IMAGE`, `remote:URL` on the command line.
 
 use protocol::server::Source;
 use std::str::FromStr;
+
+const SAY: &str = "say npx:PACKAGE, uvx:PACKAGE, oci:IMAGE or remote:URL";
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Text(pub Source);
@@ -10,7 +12,7 @@ impl FromStr for Text {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let (kind, rest) = text.split_once(':').ok_or("say npx:PACKAGE, uvx:PACKAGE or oci:IMAGE")?;
+        let (kind, rest) = text.split_once(':').ok_or_else(|| SAY.to_owned())?;
         let source = match kind {
             "npx" => {
                 let (package, version) = npm(rest)?;
@@ -21,7 +23,8 @@ impl FromStr for Text {
                 Source::Uvx { package, version }
             }
             "oci" => Source::Oci { image: plain(rest, "an image")?.to_owned() },
-            _ => return Err(format!("{kind:?} is not a kind of source; say npx:PACKAGE, uvx:PACKAGE or oci:IMAGE")),
+            "remote" => Source::Remote { url: rest.to_owned() },
+            _ => return Err(format!("{kind:?} is not a kind of source; {SAY}")),
         };
         Ok(Self(source))
     }

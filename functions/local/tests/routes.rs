@@ -220,6 +220,7 @@ struct Rows {
     agent: String,
     grant: String,
     credential: String,
+    key: String,
     session: String,
     run: String,
 }
@@ -259,6 +260,7 @@ impl Rows {
         begun.unwrap();
         let credential =
             make("/api/vault/credentials", json!({"server": "x", "key": "TOKEN", "value": "a value"})).await;
+        let key = make("/api/vault/keys", json!({"name": "a program"})).await;
         let session = make("/api/sessions/create", json!({})).await;
         Self {
             toolbox,
@@ -266,6 +268,7 @@ impl Rows {
             agent,
             grant: grants[0].id.to_string(),
             credential: id(&credential),
+            key: id(&key),
             session: session["session_id"].as_str().unwrap().to_owned(),
             run: run.to_string(),
         }
@@ -273,6 +276,7 @@ impl Rows {
 
     fn path(&self, route: &Route) -> Option<String> {
         let first = match route.path.split('/').take(4).collect::<Vec<_>>()[..] {
+            ["", "api", "vault", "keys"] => &self.key,
             ["", "api", "toolboxes", _] => &self.toolbox,
             ["", "api", "agents", _] => &self.agent,
             ["", "api", "grants", _] => &self.grant,

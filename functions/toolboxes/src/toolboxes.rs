@@ -1,8 +1,8 @@
 //! A user's toolboxes.
 
-use crate::{State, enrol::Token};
+use crate::{State, enrol};
 use axum::{Json, extract::State as From};
-use edge::{Error, Path, Query, User};
+use edge::{Error, Path, Query, User, token::Token};
 use http::StatusCode;
 use protocol::{
     ids::ToolboxId,
@@ -21,7 +21,7 @@ pub(crate) async fn create(
             provisioning.make(&user.caller(), &request.name, wanted).await?
         }
         None => {
-            let token = Token::generate()?;
+            let token = Token::generate(enrol::PREFIX)?;
             let id = state.edge.database.toolbox_create(&user.caller(), &request.name, &token.hash()).await?;
             ToolboxCreated { id, enrolment_token: Some(token.into_text()), machine: None }
         }

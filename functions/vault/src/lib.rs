@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod credentials;
+mod keys;
 mod release;
 
 use axum::{
@@ -65,6 +66,9 @@ pub const ROUTES: &[Route] = &[
     Route::post("/api/vault/credentials/{id}/rotate", Who::User, "Replace a credential's value"),
     Route::get("/api/vault/audit", Who::User, "Who did what with your credentials, newest first")
         .with_query(&["limit"]),
+    Route::post("/api/vault/keys", Who::User, "Make an API key, which a program sends as its bearer token; shown once"),
+    Route::get("/api/vault/keys", Who::User, "Your API keys, without the keys themselves"),
+    Route::delete("/api/vault/keys/{id}", Who::User, "End an API key"),
     Route::post(
         "/api/toolboxes/credentials",
         Who::Device,
@@ -78,6 +82,8 @@ pub fn router(state: State) -> Router {
         .route("/api/vault/credentials/{id}", delete(credentials::delete))
         .route("/api/vault/credentials/{id}/rotate", post(credentials::rotate))
         .route("/api/vault/audit", get(credentials::audit))
+        .route("/api/vault/keys", post(keys::create).get(keys::list))
+        .route("/api/vault/keys/{id}", delete(keys::delete))
         .route("/api/toolboxes/credentials", post(release::release))
         .with_state(state)
 }

@@ -252,3 +252,58 @@ async fn rows_that_were_tampered_with_are_a_500_without_a_value() {
     assert_eq!(status, StatusCode::INTERNAL_SERVER_ERROR);
     assert!(reply["fix"].is_string() && reply["sealed"].is_null());
 }
+
+#[tokio::test]
+async fn an_api_key_acts_as_its_user_until_it_is_deleted() {
+    let scene = Scene::new().await;
+    scene.store("github", "GITHUB_TOKEN", "t").await;
+    let (status, made) = scene.user("POST", "/api/vault/keys", json!({"name": " nightly build "})).await;
+    assert_eq!(status, StatusCode::CREATED, "{made}");
+    let key = made["key"].as_str().expect("shown once");
+    assert!(key.starts_with("agentopia_key_") && key.len() > 60, "{key}");
+
+    let (status, held) = scene.send("GET", "/api/vault/credentials", key, Value::Null).await;
+    assert_eq!((status, held[0]["key"].as_str()), (StatusCode::OK, Some("GITHUB_TOKEN")), "{held}");
+    let (_, listed) = scene.user("GET", "/api/vault/keys", Value::Null).await;
+    assert_eq!(listed[0]["name"], "nightly build");
+    assert!(listed[0]["used_at"].is_string(), "{listed}");
+    assert!(!listed.to_string().contains(key), "it is shown once");
+    let stored = scene.db.value("select row_to_json(k)::text from app.api_key k").await.expect("a row");
+    assert!(!stored.contains(&key["agentopia_key_".len()..]), "only its hash is kept");
+
+    let path = format!("/api/vault/keys/{}", made["id"].as_str().expect("an id"));
+    assert_eq!(scene.user("DELETE", &path, Value::Null).await.0, StatusCode::NO_CONTENT);
+    let (status, reply) = scene.send("GET", "/api/vault/credentials", key, Value::Null).await;
+    assert_eq!(status, StatusCode::UNAUTHORIZED, "{reply}");
+    assert_eq!(scene.user("DELETE", &path, Value::Null).await.0, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn an_api_key_ends_when_it_was_to_end_and_one_that_was_never_made_is_none() {
+    let scene = Scene::new().await;
+    let body = json!({"name": "short", "expires_at": Timestamp::from_second(now() + 60).expect("a time")});
+    let (_, made) = scene.user("POST", "/api/vault/keys", body).await;
+    let key = made["key"].as_str().expect("shown once");
+    assert_eq!(scene.send("GET", "/api/vault/keys", key, Value::Null).await.0, StatusCode::OK);
+    scene.db.run("update app.api_key set expires_at = now()").await;
+    for refused in [key, "agentopia_key_", &format!("agentopia_key_{}", "0".repeat(64))] {
+        assert_eq!(scene.send("GET", "/api/vault/keys", refused, Value::Null).await.0, StatusCode::UNAUTHORIZED);
+    }
+    let past = json!({"name": "late", "expires_at": Timestamp::from_second(now() - 1).expect("a time")});
+    assert_eq!(scene.user("POST", "/api/vault/keys", past).await.0, StatusCode::UNPROCESSABLE_ENTITY);
+}
+
+#[tokio::test]
+async fn an_api_key_makes_and_deletes_no_keys() {
+    let scene = Scene::new().await;
+    let (_, made) = scene.user("POST", "/api/vault/keys", json!({"name": "leaked"})).await;
+    let key = made["key"].as_str().expect("shown once");
+    let (status, reply) = scene.send("POST", "/api/vault/keys", key, json!({"name": "another"})).await;
+    assert_eq!(status, StatusCode::FORBIDDEN, "{reply}");
+    let path = format!("/api/vault/keys/{}", made["id"].as_str().expect("an id"));
+    assert_eq!(scene.send("DELETE", &path, key, Value::Null).await.0, StatusCode::FORBIDDEN);
+    // The positive control: somebody who is signed in may.
+    assert_eq!(scene.user("POST", "/api/vault/keys", json!({"name": "another"})).await.0, StatusCode::CREATED);
+    assert_eq!(scene.user("POST", "/api/vault/keys", json!({"name": "another"})).await.0, StatusCode::CONFLICT);
+    assert_eq!(scene.user("POST", "/api/vault/keys", json!({"name": "  "})).await.0, StatusCode::UNPROCESSABLE_ENTITY);
+}

@@ -3,7 +3,9 @@
 //! Only typed, unnamed statements are sent (`query_typed`): these are safe behind a pooler in transaction mode.
 
 use crate::{Error, Options, caller::Caller, tls};
-use deadpool_postgres::{Hook, Manager, ManagerConfig, Object, Pool, PoolError, RecyclingMethod, Runtime, Timeouts};
+use deadpool_postgres::{
+    Hook, Manager, ManagerConfig, Object, Pool, PoolError, QueueMode, RecyclingMethod, Runtime, Timeouts,
+};
 use serde::{Serialize, de::DeserializeOwned};
 use std::time::Duration;
 use tokio_postgres::{
@@ -22,6 +24,11 @@ impl Direct {
     pub(crate) fn new(url: &str, options: &Options) -> Result<Self, Error> {
         let mut config: Config = url.parse().map_err(Error::unexpected)?;
         config.connect_timeout(options.connect_timeout).application_name("agentopia");
+        if options.lower {
+            let given = config.get_options().map(|given| format!("{given} ")).unwrap_or_default();
+            // What the login role has set for itself counts only for whoever logs in as it.
+            config.options(format!("{given}-c role=agentopia_login -c statement_timeout=15s -c lock_timeout=5s"));
+        }
         let recycling = ManagerConfig { recycling_method: RecyclingMethod::Fast };
         let manager = if tls::is_local(&config) {
             Manager::from_config(config, NoTls, recycling)
@@ -32,6 +39,8 @@ impl Direct {
         let pool = Pool::builder(manager)
             .max_size(options.pool_size)
             .runtime(Runtime::Tokio1)
+            // The one that was used last has its plans and caches at hand.
+            .queue_mode(QueueMode::Lifo)
             .timeouts(Timeouts {
                 wait: Some(options.connect_timeout),
                 create: Some(options.connect_timeout),

@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 pub mod agent;
+mod api_key;
 mod caller;
 pub mod catalog;
 #[cfg(feature = "hosted")]
@@ -52,11 +53,20 @@ pub struct Options {
     pub call_timeout: Duration,
     /// More root certificates (PEM), for a server whose certificate the machine does not know.
     pub ca: Option<PathBuf>,
+    /// The URL's role may become `agentopia_login`, and does so at once: for an operator's own Postgres, whose URL names a
+    /// superuser. A pooler may refuse to pass this on.
+    pub lower: bool,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { pool_size: 8, connect_timeout: Duration::from_secs(3), call_timeout: Duration::from_secs(20), ca: None }
+        Self {
+            pool_size: 8,
+            connect_timeout: Duration::from_secs(3),
+            call_timeout: Duration::from_secs(20),
+            ca: None,
+            lower: false,
+        }
     }
 }
 

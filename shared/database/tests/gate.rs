@@ -139,3 +139,22 @@ async fn a_caller_cannot_pass_the_gate_twice() {
     login.run("rollback", "rollback").await.expect("rolled back");
     login.run("once", &call("service")).await.expect("once is fine");
 }
+
+/// An operator's own Postgres: what its superuser may is not what a call may.
+#[tokio::test]
+async fn a_superusers_connection_can_be_lowered_to_the_login_role() {
+    let db = probed().await;
+    let open = |lower| {
+        let options = database::Options { lower, ..Default::default() };
+        database::Database::direct(&db.admin_url, &options).expect("a URL")
+    };
+    let user = testkit::user(&db).await;
+    let seen: Value =
+        open(true).call(&Caller::user(user), "probe_whoami", &json!({})).await.expect("the login role may call");
+    assert_eq!((&seen["uid"], &seen["role"]), (&json!(user), &json!("authenticated")));
+    db.run("revoke execute on function gate.call from agentopia_login").await;
+    let refused = open(true).call::<Value>(&Caller::user(user), "probe_whoami", &json!({})).await;
+    assert!(refused.is_err(), "{refused:?}");
+    // The positive control: as itself a superuser needs no leave.
+    open(false).call::<Value>(&Caller::user(user), "probe_whoami", &json!({})).await.expect("a superuser may");
+}

@@ -19,6 +19,7 @@ pub mod routes;
 mod strict;
 #[cfg(feature = "testing")]
 pub mod testing;
+pub mod token;
 mod wake;
 
 pub use app::app;
@@ -26,7 +27,7 @@ pub use body::Json;
 pub use clock::Clock;
 pub use context::Context;
 pub use error::Error;
-pub use identity::{Bearer, Device, Devices, Operator, User, Verifier};
+pub use identity::{Bearer, Device, Devices, KEY_PREFIX, Operator, User, Verifier};
 pub use parameters::{Path, Query};
 pub use place::Place;
 pub use routes::{Route, Who};

@@ -21,7 +21,7 @@ pub(crate) fn document(tables: &[&[Route]]) -> Value {
         "paths": paths,
         "components": {
             "securitySchemes": {
-                "user": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT", "description": "A user's token."},
+                "user": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT", "description": "A user's token or API key."},
                 "device": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT", "description": "A token that a toolbox signed."},
                 "enrolment": {"type": "http", "scheme": "bearer", "description": "An enrolment token; works once."},
             },
@@ -113,7 +113,7 @@ pub(crate) fn page(tables: &[&[Route]]) -> String {
         "<!doctype html><html lang=en><meta charset=utf-8><title>Agentopia: HTTP</title>\
          <style>body{{font:16px/1.5 system-ui;margin:2rem auto;max-width:60rem;padding:0 1rem}}td,th{{text-align:left;padding:.2rem 1rem .2rem 0}}</style>\
          <h1>Agentopia: HTTP</h1><p>The same as <a href=\"/openapi.json\">an OpenAPI 3.1 document</a>. \
-         Users and operators send <code>Authorization: Bearer</code> with the token that <code>agentopia token</code> prints.</p>\
+         Users and operators send <code>Authorization: Bearer</code> with the token that <code>agentopia token</code> prints, or an API key of <code>agentopia keys create</code>.</p>\
          <table><tr><th>Method<th>Path<th>Who<th>What</tr>\n{rows}</table></html>"
     )
 }

@@ -60,6 +60,7 @@ ids! {
     /// A conversation.
     SessionId,
     CredentialId,
+    ApiKeyId,
     /// One import of a registry into the catalog.
     ImportId,
     /// Where a toolbox kept events before they were uploaded.

@@ -47,3 +47,33 @@ pub struct Access {
     /// `user:<id>`, `toolbox:<id>`, `provision:<id>` for making or destroying that toolbox's machine, or `service`.
     pub by: String,
 }
+
+/// `POST /api/vault/keys`. The name says which program will use it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ApiKeyCreate {
+    pub name: String,
+    /// After this time it is good for nothing.
+    #[serde(default)]
+    pub expires_at: Option<Timestamp>,
+}
+
+/// The one time that the key itself is told.
+#[derive(Serialize, Deserialize)]
+pub struct ApiKeyCreated {
+    #[serde(flatten)]
+    pub made: ApiKey,
+    pub key: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ApiKey {
+    pub id: ApiKeyId,
+    pub name: String,
+    pub created_at: Timestamp,
+    #[serde(default)]
+    pub expires_at: Option<Timestamp>,
+    /// To five minutes.
+    #[serde(default)]
+    pub used_at: Option<Timestamp>,
+}

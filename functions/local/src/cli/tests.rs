@@ -106,3 +106,12 @@ fn every_command_has_help() {
         assert!(command.get_about().is_some(), "{}", command.get_name());
     }
 }
+
+#[test]
+fn a_remote_server_has_headers() {
+    let line = ["deploy", "remote:https://a.example/mcp", "--header", "Authorization: Bearer {KEY}", "--secret", "KEY"];
+    let Command::Deploy(deploy) = parse(&line).unwrap().command else { panic!("a deployment") };
+    assert_eq!(deploy.source.0, Source::Remote { url: "https://a.example/mcp".into() });
+    assert_eq!(deploy.header, [("Authorization".to_owned(), "Bearer {KEY}".to_owned())]);
+    assert!(parse(&["deploy", "remote:https://a.example/mcp", "--header", "no value"]).is_err());
+}

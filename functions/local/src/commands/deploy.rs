@@ -10,7 +10,7 @@ pub(super) async fn run(home: &Home, options: Deploy, json: bool) -> Result<Exit
         name: options.name,
         source: options.source.0,
         args: options.args,
-        env: options.env.into_iter().collect(),
+        env: options.env.into_iter().chain(options.header).collect(),
         secrets: options.secret,
         hosts: options.host,
     };

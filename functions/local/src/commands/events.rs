@@ -37,7 +37,12 @@ fn words(event: &Recorded, names: &HashMap<String, String>) -> String {
         Ok(Happening::Call(calls)) => {
             let millis = calls.micros as f64 / 1000.0 / calls.count.max(1) as f64;
             let times = if calls.count == 1 { String::new() } else { format!(" {} times", calls.count) };
-            format!("{}.{} {}{times}, {millis:.1} ms", calls.server, calls.tool, calls.outcome)
+            let values = calls.values.map(|values| format!(" with {values}")).unwrap_or_default();
+            let flags = match calls.flags.is_empty() {
+                true => String::new(),
+                false => format!(", not what it seems: {}", calls.flags.join(", ")),
+            };
+            format!("{}.{} {}{times}{values}, {millis:.1} ms{flags}", calls.server, calls.tool, calls.outcome)
         }
         Ok(Happening::Refusal(refusal)) => {
             let port = refusal.port.map(|port| format!(":{port}")).unwrap_or_default();
@@ -46,6 +51,9 @@ fn words(event: &Recorded, names: &HashMap<String, String>) -> String {
         Ok(Happening::Deployment(deployment)) => {
             let detail = deployment.detail.map(|detail| format!(": {detail}")).unwrap_or_default();
             format!("{} is {}{detail}", name(&deployment.server_id), super::status::word(deployment.state))
+        }
+        Ok(Happening::ToolChanged(changed)) => {
+            format!("{}'s {} says something else than it was granted for", name(&changed.server_id), changed.tool)
         }
         Ok(Happening::ToolRequest(request)) => {
             format!("an agent wishes for {} ({})", request.need, request.tools.join(", "))

@@ -18,8 +18,10 @@ mod down;
 mod events;
 mod follow;
 mod grants;
+mod keys;
 mod logs;
 mod status;
+mod toolboxes;
 mod tools;
 mod trace;
 mod up;
@@ -53,6 +55,8 @@ pub async fn run(cli: Cli) -> Result<ExitCode, Trouble> {
         Command::Logs(options) => logs::run(&home, &options).await,
         Command::Trace(options) => trace::run(&home, options.run, json).await,
         Command::Grants => grants::run(&home, json).await,
+        Command::Toolboxes(command) => toolboxes::run(&home, command, json).await,
+        Command::Keys(command) => keys::run(&home, command, json).await,
         Command::Events(options) => events::run(&home, &options, json).await,
     };
     done.map(|()| ExitCode::SUCCESS)

@@ -61,7 +61,8 @@ impl Local {
     }
 
     pub async fn open(&self) -> Result<Database, Trouble> {
-        Database::direct(&self.url, &Options::default()).map_err(|error| {
+        let options = Options { lower: self.cluster.is_none(), ..Options::default() };
+        Database::direct(&self.url, &options).map_err(|error| {
             Trouble::new("The database cannot be opened.", "Run `agentopia doctor`.").caused_by(&error)
         })
     }

@@ -11,10 +11,10 @@ mod user_data;
 
 pub use user_data::{Installation, Unfit};
 
-use crate::enrol::Token;
+use crate::enrol;
 use account::{Account, Api, Wanted};
 use database::{Caller, Database, machine::Held};
-use edge::Error;
+use edge::{Error, token::Token};
 use failure::Failure;
 use protocol::{
     chat::Secret,
@@ -115,7 +115,7 @@ impl Provisioning {
         if let Some(id) = newest(&account, &tag).await.map_err(|failure| before(failure.into()))? {
             return Ok(id);
         }
-        let enrolment = Token::generate().map_err(before)?;
+        let enrolment = Token::generate(enrol::PREFIX).map_err(before)?;
         let armed = self.0.database.machine_arm(caller, held, &enrolment.hash()).await;
         armed.map_err(|error| before(error.into()))?;
         let user_data = self.0.installation.user_data(&Secret::new(enrolment.into_text()));
