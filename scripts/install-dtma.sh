@@ -17,6 +17,8 @@ a newer release it updates, and goes back by itself when the new version does no
 
   --url URL         the control plane; without it, dtma is installed and not enrolled
   --token-file FILE the enrolment token; default: the first line of standard input
+  --listen ADDRESS  where the gateway listens: plain HTTP on the loopback, TLS anywhere else; default: 127.0.0.1:8788
+  --host HOST       by which name or address the gateway is called from elsewhere
   --from DIR|URL    the release: SHA256SUMS, its signature and the programs; default: where this script lies
   --version V       refuse the release when it is not this version
   --key KEY         the release's public key (32 bytes, base64url), when this script does not carry one
@@ -170,7 +172,7 @@ enrol() {
         printf '%s\n' "$token" >"$token_file"
     fi
     step "enrol this machine at $url"
-    "$opt/current/dtma" enrol --url "$url" --token-file "$token_file" --state "$state" >&2
+    "$opt/current/dtma" enrol --url "$url" --token-file "$token_file" "${place[@]}" --state "$state" >&2
 }
 
 service() {
@@ -211,10 +213,13 @@ uninstall() {
 main() {
     local url='' token_file='' from='' wanted='' key=$RELEASE_KEY root='' dry_run='' uninstall='' remove_data=''
     local opt state unit work version program here
+    local place=()
     while [ $# -gt 0 ]; do
         case $1 in
         --url) url=${2:?--url needs an address} && shift 2 ;;
         --token-file) token_file=${2:?--token-file needs a file} && shift 2 ;;
+        --listen) place+=(--listen "${2:?--listen needs an address}") && shift 2 ;;
+        --host) place+=(--host "${2:?--host needs a name or an address}") && shift 2 ;;
         --from) from=${2:?--from needs a folder or an address} && shift 2 ;;
         --version) wanted=${2:?--version needs a version} && shift 2 ;;
         --key) key=${2:?--key needs a key} && shift 2 ;;

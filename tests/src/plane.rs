@@ -19,6 +19,9 @@ pub const TOKEN: &str = "agentopia_enrol_5d0c1f7e2b";
 pub struct Seen {
     pub enrolments: usize,
     pub checkins: usize,
+    /// Where the toolbox said that its gateway is, and the digest of its certificate.
+    pub gateway: Value,
+    pub certificate: Value,
     /// Processes whose arguments or environment held the token while the enrolment was under way.
     pub leaks: Vec<String>,
 }
@@ -53,12 +56,17 @@ impl Plane {
     }
 }
 
-async fn enrol(State(plane): State<Plane>, headers: HeaderMap) -> Result<Json<Value>, StatusCode> {
+async fn enrol(
+    State(plane): State<Plane>,
+    headers: HeaderMap,
+    Json(request): Json<Value>,
+) -> Result<Json<Value>, StatusCode> {
     if headers.get("authorization").is_none_or(|sent| sent != &format!("Bearer {TOKEN}")) {
         return Err(StatusCode::UNAUTHORIZED);
     }
     let mut seen = plane.seen();
     seen.enrolments += 1;
+    (seen.gateway, seen.certificate) = (request["gateway"].clone(), request["certificate"].clone());
     seen.leaks.extend(who_shows(TOKEN));
     Ok(Json(json!({
         "toolbox_id": plane.toolbox,

@@ -71,10 +71,12 @@ fn cloud_init_takes_it_and_nothing_comes_in_from_outside() {
     assert_eq!(machine.run(modes).trim(), "600 root", "others than root may read it");
     machine.run("systemd-analyze verify /etc/systemd/system/agentopia-firewall.service");
 
-    machine.run("setsid python3 -m http.server 8788 >/dev/null 2>&1 </dev/null & sleep 1");
-    let address = format!("{}:8788", machine.address()).parse().expect("an address");
-    let reached = || TcpStream::connect_timeout(&address, Duration::from_secs(2)).is_ok();
-    assert!(reached(), "it is not reached even without a firewall");
+    machine.run("for p in 8788 8789; do setsid python3 -m http.server $p >/dev/null 2>&1 </dev/null & done; sleep 1");
+    let reached = |port| {
+        let address = format!("{}:{port}", machine.address()).parse().expect("an address");
+        TcpStream::connect_timeout(&address, Duration::from_secs(2)).is_ok()
+    };
+    assert!(reached(8788) && reached(8789), "it is not reached even without a firewall");
     let outside = TcpListener::bind("0.0.0.0:0").expect("a free port");
     let port = outside.local_addr().expect("an address").port();
     // The host, as the container's default route names it.
@@ -85,8 +87,9 @@ fn cloud_init_takes_it_and_nothing_comes_in_from_outside() {
     machine.run(&dial);
     // Twice, as after a second start.
     machine.run("nft -f /etc/agentopia/firewall.nft && nft -f /etc/agentopia/firewall.nft");
-    assert!(!reached(), "a port is open from outside");
-    machine.run("python3 -c 'import socket; socket.create_connection((\"127.0.0.1\", 8788), 3)'");
+    assert!(reached(8788), "the gateway cannot be called");
+    assert!(!reached(8789), "another port is open from outside");
+    machine.run("python3 -c 'import socket; socket.create_connection((\"127.0.0.1\", 8789), 3)'");
     machine.run(&dial);
 }
 
@@ -141,6 +144,11 @@ async fn a_fresh_machine_becomes_a_toolbox_and_its_token_is_gone() {
     machine.run("test ! -e /srv/evil && test ! -e /opt/dtma && test ! -e /run/agentopia");
     assert_eq!(plane.seen().enrolments, 0);
 
+    // What DigitalOcean's metadata service says; the rest of what curl is asked goes its way.
+    machine.run(
+        "printf '#!/bin/sh\\ncase \"$*\" in *169.254.169.254/metadata/v1/interfaces/public/0/ipv4/address*) echo 127.0.0.2 ;; \
+         *) exec /usr/bin/curl \"$@\" ;; esac\\n' >/usr/local/bin/curl && chmod 755 /usr/local/bin/curl",
+    );
     machine.run("cp /srv/good /srv/release/install-dtma.sh; cloud-init single --name write_files --frequency always");
     machine.run(
         "cloud-init modules --mode=config && cloud-init modules --mode=final >/var/log/cloud-init-output.log 2>&1",
@@ -154,6 +162,10 @@ async fn a_fresh_machine_becomes_a_toolbox_and_its_token_is_gone() {
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
     assert_eq!(plane.seen().enrolments, 1);
+    assert_eq!(plane.seen().gateway, "https://127.0.0.2:8788/mcp", "it can be called from outside");
+    let pinned = plane.seen().certificate.as_str().expect("it came with its certificate").to_owned();
+    let own = machine.run("dtma certificate --state /var/lib/dtma | openssl x509 -outform der | sha256sum");
+    assert_eq!(own.split_whitespace().next(), Some(&*pinned));
     assert_eq!(plane.seen().leaks, Vec::<String>::new());
     let log = machine.run("cat /var/log/cloud-init*.log; journalctl --no-pager --quiet");
     assert!(log.contains("enrol this machine at") && !log.contains(TOKEN), "{log}");

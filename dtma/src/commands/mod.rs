@@ -1,5 +1,6 @@
 //! The commands of the `dtma` program, one file each.
 
+mod certificate;
 mod doctor;
 mod enrol;
 mod remove;
@@ -34,6 +35,8 @@ enum Action {
     Status(Status),
     /// Look for what is wrong, and say what mends it
     Doctor(Doctor),
+    /// Print the gateway's certificate, for MCP clients that call it over TLS
+    Certificate(StateOption),
     /// Replace this program by a newer, signed release, which goes back by itself when it does not work
     Update(Update),
     /// After the daemon ended: roll back a version that is on trial (for the service manager)
@@ -146,6 +149,7 @@ impl Command {
             Action::Run(run) => run.run().await,
             Action::Status(status) => status.run(),
             Action::Doctor(doctor) => doctor.run().await,
+            Action::Certificate(state) => certificate::print(&state),
             Action::Update(update) => update.run().await,
             Action::Settle(settle) => settle.run(),
             Action::StopServers(state) => remove::stop_servers(&state).await,

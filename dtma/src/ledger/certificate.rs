@@ -53,22 +53,31 @@ impl Certificate {
         Ok(Some(Self { der, key: Zeroizing::new(key.secret_pkcs8_der().to_vec()) }))
     }
 
+    /// The certificate alone, as PEM.
+    pub fn pem(&self) -> String {
+        pem("CERTIFICATE", &self.der)
+    }
+
     /// In one file, so that a certificate never stands beside another's key.
     pub(super) fn store(&self, path: &Path) -> Result<(), Error> {
-        let mut pem = Zeroizing::new(String::new());
-        for (label, der) in [("CERTIFICATE", self.der.as_ref()), ("PRIVATE KEY", &self.key)] {
-            let text = Zeroizing::new(BASE64_STANDARD.encode(der));
-            pem.push_str(&format!("-----BEGIN {label}-----\n"));
-            for (at, character) in text.chars().enumerate() {
-                if at > 0 && at % 64 == 0 {
-                    pem.push('\n');
-                }
-                pem.push(character);
-            }
-            pem.push_str(&format!("\n-----END {label}-----\n"));
-        }
-        write_atomically(path, pem.as_bytes()).map_err(|error| Error::io(path, error))
+        let both = Zeroizing::new(self.pem() + &Zeroizing::new(pem("PRIVATE KEY", &self.key)));
+        write_atomically(path, both.as_bytes()).map_err(|error| Error::io(path, error))
     }
+}
+
+fn pem(label: &str, der: &[u8]) -> String {
+    let base64 = Zeroizing::new(BASE64_STANDARD.encode(der));
+    // In one allocation, so that no copy of a key is left behind by growing.
+    let mut text = String::with_capacity(base64.len() + base64.len() / 64 + 2 * label.len() + 64);
+    text.push_str(&format!("-----BEGIN {label}-----\n"));
+    for (at, character) in base64.chars().enumerate() {
+        if at > 0 && at % 64 == 0 {
+            text.push('\n');
+        }
+        text.push(character);
+    }
+    text.push_str(&format!("\n-----END {label}-----\n"));
+    text
 }
 
 #[cfg(test)]
@@ -87,6 +96,7 @@ mod tests {
         assert_eq!(mode & 0o777, 0o600);
         let kept = ledger.certificate().unwrap().unwrap();
         assert_eq!((kept.digest(), &*kept.key), (made.digest(), &*made.key));
+        assert!(kept.pem().starts_with("-----BEGIN CERTIFICATE-----\n") && !kept.pem().contains("PRIVATE"));
         assert_ne!(super::Certificate::generate(vec![]).unwrap().digest(), made.digest());
         std::fs::write(folder.path().join("gateway.pem"), "-----BEGIN CERTIFICATE-----\nAAAA\n").unwrap();
         assert!(ledger.certificate().is_err());

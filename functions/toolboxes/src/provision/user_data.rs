@@ -91,7 +91,7 @@ mod tests {
         let read: Vec<_> = read.map(str::trim).collect();
         assert_eq!(read.len(), 2, "{read:?}");
         assert_eq!(read.first(), Some(&"- path: /run/agentopia/token"));
-        assert!(read.iter().all(|line| line.contains("/run/agentopia/token") || line.contains("--token-file token;")));
+        assert!(read.iter().all(|line| line.contains("/run/agentopia/token") || line.contains("--token-file token ")));
     }
 
     #[test]
