@@ -8,6 +8,7 @@
 //! | `DTMA_MEMORY_OVERCOMMIT` | how many times the machine's memory all servers together may be promised: 8 |
 //! | `DTMA_RUNTIME` | what containers run with: `runc`, or `runsc` for gVisor |
 //! | `DTMA_ALLOW_UNGUARDED` | `true`: start servers that may reach hosts although their firewall rules cannot be set |
+//! | `DTMA_RECORD_ARGUMENTS` | `true`: events say what a tool was called with, not only its digest |
 //! | `DTMA_LOG` | what is logged, e.g. `info` or `dtma=debug` |
 //! | `DOCKER_HOST` | the Docker engine, as for `docker` |
 
@@ -82,6 +83,9 @@ pub struct ServerOptions {
     /// no iptables). They must then honour the proxy variables, and they reach what listens on this machine
     #[arg(long, env = "DTMA_ALLOW_UNGUARDED")]
     pub(crate) allow_unguarded: bool,
+    /// Record what tools are called with, and not only its digest; known secrets are removed
+    #[arg(long, env = "DTMA_RECORD_ARGUMENTS")]
+    pub(crate) record_arguments: bool,
 }
 
 impl ServerOptions {

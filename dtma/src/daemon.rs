@@ -152,7 +152,13 @@ pub(crate) async fn run(
         heart: watched.heart("events"),
         device: device.clone(),
         verifier: verifier.clone(),
-        sources: Sources { records: records.clone(), requests: requests.clone(), refusals, statuses: statuses.clone() },
+        sources: Sources {
+            records: records.clone(),
+            requests: requests.clone(),
+            registry: registry.clone(),
+            refusals,
+            statuses: statuses.clone(),
+        },
         spool: ledger.spool()?,
         heard: heard.clone(),
     };
@@ -179,7 +185,7 @@ pub(crate) async fn run(
         control: Arc::new(control::Handles { waker, statuses: statuses.clone() }),
         records,
         heard,
-        settings: Settings { hosts: place.hosts(), ..Settings::default() },
+        settings: Settings { hosts: place.hosts(), record_arguments: options.record_arguments, ..Settings::default() },
     });
 
     tracing::info!(gateway = %gateway_url, toolbox = %enrolment.toolbox_id, "dtma runs");

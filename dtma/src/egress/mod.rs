@@ -101,6 +101,11 @@ impl Egress {
         Self { settings: Arc::new(settings), open: Arc::default() }
     }
 
+    /// What lies outside of the machine.
+    pub fn world(&self) -> &World {
+        &self.settings.world
+    }
+
     /// Opens the way out for a server, instead of the one that it had. Connections that were open end.
     pub async fn serve(&self, server: ServerId, bridge: &Bridge, rules: Rules) -> Result<Opened, Error> {
         self.end(server);

@@ -1,7 +1,7 @@
 //! Many calls of the same kind are one event, or a busy server's calls would cost more to report than to make.
 
 use super::Dated;
-use crate::gateway::{Access, Outcome};
+use crate::gateway::{Access, Flags, Outcome, TraceId};
 use protocol::{
     Timestamp,
     event::{Calls, Happening},
@@ -15,15 +15,15 @@ use std::{
 /// Characters of a name that a call gave.
 const NAME: usize = 128;
 
-type Kind = (AgentId, Option<RunId>, Arc<str>, Arc<str>, [u8; 32], Outcome);
+type Kind = (AgentId, Option<RunId>, Arc<str>, Arc<str>, [u8; 32], Outcome, Option<TraceId>, Flags);
 
 /// In the order in which the first of each kind was made.
 pub(super) fn gathered(records: Vec<Access>) -> Vec<Dated> {
     let mut places: HashMap<Kind, usize> = HashMap::new();
     let mut events: Vec<(Timestamp, Calls)> = Vec::new();
     for access in records {
-        let Access { at, agent, run, server, tool, arguments, outcome, micros, trace: _ } = access;
-        match places.entry((agent, run, server.clone(), tool.clone(), arguments, outcome)) {
+        let Access { at, agent, run, server, tool, arguments, values, outcome, micros, trace, flags } = access;
+        match places.entry((agent, run, server.clone(), tool.clone(), arguments, outcome, trace, flags)) {
             Entry::Occupied(place) => {
                 if let Some((_, calls)) = events.get_mut(*place.get()) {
                     calls.count += 1;
@@ -38,9 +38,12 @@ pub(super) fn gathered(records: Vec<Access>) -> Vec<Dated> {
                     server: server.chars().take(NAME).collect(),
                     tool: tool.chars().take(NAME).collect(),
                     arguments: crate::hex(&arguments),
+                    values: values.map(String::from),
                     outcome: outcome.as_str().to_owned(),
                     count: 1,
                     micros,
+                    trace_id: trace.map(|trace| trace.to_string()),
+                    flags: flags.names().into_iter().map(str::to_owned).collect(),
                 };
                 events.push((Timestamp::from_millisecond(at).unwrap_or(Timestamp::UNIX_EPOCH), calls));
             }
@@ -63,9 +66,11 @@ mod tests {
             server: "time".into(),
             tool: tool.into(),
             arguments: [arguments; 32],
+            values: None,
             outcome,
             micros: 10,
             trace: None,
+            flags: Flags::default(),
         };
         let events = gathered(vec![
             access("now", 1, Outcome::Answered),

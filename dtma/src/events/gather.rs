@@ -2,12 +2,12 @@
 
 use super::{Dated, Refusals, calls};
 use crate::{
-    gateway::{Records, RequestLog},
+    gateway::{Records, Registry, RequestLog},
     reconcile::Statuses,
 };
 use protocol::{
     Timestamp,
-    event::{Deployment, Happening, Lost, ToolRequest},
+    event::{Deployment, Happening, Lost, ToolChanged, ToolRequest},
     ids::ServerId,
     server::{ServerState, ServerStatus},
 };
@@ -19,6 +19,7 @@ const RECORDS: usize = 10_000;
 pub struct Sources {
     pub records: Records,
     pub requests: Arc<RequestLog>,
+    pub registry: Registry,
     pub refusals: Refusals,
     pub statuses: Statuses,
 }
@@ -44,6 +45,10 @@ impl Sources {
                 reason: request.reason,
             };
             (at, Happening::ToolRequest(what))
+        }));
+        events.extend(self.registry.take_redefined().into_iter().map(|one| {
+            let what = ToolChanged { server_id: one.server, tool: one.tool, before: one.before, now: one.now };
+            (now, Happening::ToolChanged(what))
         }));
         let deployments = deployments(self.statuses.all(), told);
         events.extend(deployments.map(|(at, what)| (at.unwrap_or(now), Happening::Deployment(what))));

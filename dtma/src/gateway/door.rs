@@ -1,7 +1,7 @@
 //! Before anything is read: is this a place to be called from, and who calls?
 
 use super::{Gateway, denial::Denial, now};
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use capability::Checked;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -14,19 +14,18 @@ pub struct PeerAddress(pub std::net::SocketAddr);
 #[derive(Clone, Default)]
 pub(super) struct Shown(Arc<Mutex<Option<Last>>>);
 
-type Last = (HeaderValue, i64, Arc<Checked>);
+type Last = (i64, Arc<Checked>);
 
 impl Shown {
-    fn again(&self, gateway: &Gateway, value: &HeaderValue, now: i64) -> Option<Arc<Checked>> {
+    fn again(&self, gateway: &Gateway, token: &str, now: i64) -> Option<Arc<Checked>> {
         let held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let (last, at, checked) = held.as_ref()?;
-        let same = *at == now && last.as_bytes() == value.as_bytes();
+        let (at, checked) = held.as_ref()?;
+        let same = *at == now && checked.is_of(token);
         (same && gateway.verifier.recheck(checked, now).is_ok()).then(|| checked.clone())
     }
 
-    fn keep(&self, value: &HeaderValue, now: i64, checked: &Arc<Checked>) {
-        let mut held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        *held = Some((value.clone(), now, checked.clone()));
+    fn keep(&self, now: i64, checked: &Arc<Checked>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some((now, checked.clone()));
     }
 }
 
@@ -73,20 +72,16 @@ fn without_port(authority: &str) -> &str {
 /// The bearer's capability, verified offline.
 pub(super) fn caller(gateway: &Gateway, headers: &HeaderMap, shown: Option<&Shown>) -> Result<Arc<Checked>, Denial> {
     let now = now();
-    let value = headers.get(header::AUTHORIZATION);
-    if let (Some(shown), Some(value)) = (shown, value)
-        && headers.get_all(header::AUTHORIZATION).iter().nth(1).is_none()
-        && let Some(checked) = shown.again(gateway, value, now)
-    {
+    let token = bearer(headers).ok_or_else(|| Denial::token("a capability is needed", "Bearer"))?;
+    if let Some(checked) = shown.and_then(|shown| shown.again(gateway, token, now)) {
         return Ok(checked);
     }
-    let token = bearer(headers).ok_or_else(|| Denial::token("a capability is needed", "Bearer"))?;
     let checked = gateway.verifier.verify(token, now).map_err(|refusal| {
         gateway.metrics.refused(refusal.code());
         Denial::token(detail(refusal), "Bearer error=\"invalid_token\"")
     })?;
-    if let (Some(shown), Some(value)) = (shown, value) {
-        shown.keep(value, now, &checked);
+    if let Some(shown) = shown {
+        shown.keep(now, &checked);
     }
     Ok(checked)
 }

@@ -2,6 +2,7 @@
 
 use super::{
     Gateway,
+    flags::Flags,
     record::{Access, Outcome, TraceId},
 };
 use capability::Checked;
@@ -14,13 +15,8 @@ use std::{
 pub(super) struct Entry {
     gateway: Gateway,
     checked: Arc<Checked>,
-    server: Arc<str>,
-    tool: Arc<str>,
-    arguments: [u8; 32],
-    at: i64,
-    started: Instant,
-    trace: Option<TraceId>,
-    noted: bool,
+    /// None once it is noted.
+    called: Option<Called>,
 }
 
 /// What was called.
@@ -29,27 +25,31 @@ pub(super) struct Called {
     pub(super) tool: Arc<str>,
     /// SHA-256 of the arguments' text.
     pub(super) arguments: [u8; 32],
+    /// The text itself, where the toolbox's owner wants it.
+    pub(super) values: Option<Box<str>>,
     /// Milliseconds since the epoch.
     pub(super) at: i64,
     pub(super) started: Instant,
     pub(super) trace: Option<TraceId>,
+    /// What its answer shows.
+    pub(super) flags: Flags,
 }
 
 impl Entry {
     pub(super) fn new(gateway: &Gateway, checked: &Arc<Checked>, called: Called) -> Self {
-        let Called { server, tool, arguments, at, started, trace } = called;
-        let (gateway, checked) = (gateway.clone(), checked.clone());
-        Self { gateway, checked, server, tool, arguments, at, started, trace, noted: false }
+        Self { gateway: gateway.clone(), checked: checked.clone(), called: Some(called) }
+    }
+
+    pub(super) fn flag(&mut self, flags: Flags) {
+        if let Some(called) = &mut self.called {
+            called.flags = flags;
+        }
     }
 
     pub(super) fn note(&mut self, outcome: Outcome) {
-        if std::mem::replace(&mut self.noted, true) {
-            return;
+        if let Some(called) = self.called.take() {
+            note(&self.gateway, &self.checked, called, outcome);
         }
-        let (server, tool) = (self.server.clone(), self.tool.clone());
-        let (arguments, at, started, trace) = (self.arguments, self.at, self.started, self.trace);
-        let called = Called { server, tool, arguments, at, started, trace };
-        note(&self.gateway, &self.checked, called, outcome);
     }
 }
 
@@ -70,8 +70,10 @@ pub(super) fn note(gateway: &Gateway, checked: &Checked, called: Called, outcome
         server: called.server,
         tool: called.tool,
         arguments: called.arguments,
+        values: called.values,
         outcome,
         micros,
         trace: called.trace,
+        flags: called.flags,
     });
 }

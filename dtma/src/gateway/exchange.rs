@@ -203,7 +203,6 @@ impl Exchange {
         if let Some(required) = answer.input_required().filter(|_| self.client.session.is_some()) {
             return self.require(required).await;
         }
-        self.entry.note(if answer.error().is_some() { Outcome::Failed } else { Outcome::Answered });
         let deliver = Deliver {
             gateway: &self.gateway,
             snapshot: &self.gateway.registry.snapshot(),
@@ -212,7 +211,9 @@ impl Exchange {
             stateless: self.client.session.is_none(),
             cached: self.client.cached,
         };
-        let (status, body) = deliver.answer(&answer, || self.bound);
+        let (status, body, flags) = deliver.answer(&answer, || self.bound);
+        self.entry.flag(flags);
+        self.entry.note(if answer.error().is_some() { Outcome::Failed } else { Outcome::Answered });
         Some(Step::Last(status, body))
     }
 

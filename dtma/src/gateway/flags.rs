@@ -1,5 +1,13 @@
 //! Signs that an answer is not what it seems: it held what another server was given, or characters that a person does not
-//! see and a model reads. The answer goes on (what was a secret is removed anyhow); the sign is logged and counted.
+//! see and a model reads. The answer goes on (what was a secret is removed anyhow); the sign stands in it for its reader, in the
+//! record of the call, in the log and in the metrics.
+
+use mcp::{Message, json::Limits};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+/// Where a marked result says so.
+const MARK: &str = "io.agentopia/flags";
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Flag {
@@ -15,6 +23,55 @@ impl Flag {
             Self::ForeignSecret => "foreign_secret",
             Self::Invisible => "invisible",
         }
+    }
+}
+
+/// The signs of one answer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Flags {
+    foreign_secret: bool,
+    invisible: bool,
+}
+
+impl Flags {
+    pub(super) fn set(&mut self, flag: Flag) {
+        match flag {
+            Flag::ForeignSecret => self.foreign_secret = true,
+            Flag::Invisible => self.invisible = true,
+        }
+    }
+
+    /// Their names.
+    pub fn names(self) -> Vec<&'static str> {
+        let all = [(self.foreign_secret, Flag::ForeignSecret), (self.invisible, Flag::Invisible)];
+        all.into_iter().filter_map(|(set, flag)| set.then_some(flag.as_str())).collect()
+    }
+
+    /// The answer, with the signs in its result's `_meta`; as it is when there are none, or when it is an error.
+    pub(super) fn mark(self, mut answer: Vec<u8>) -> Vec<u8> {
+        #[derive(Deserialize)]
+        struct Marked<'a> {
+            #[serde(rename = "_meta", borrow)]
+            meta: Option<&'a RawValue>,
+        }
+        let names = self.names();
+        let place = (!names.is_empty()).then(|| {
+            let message = Message::parse(&answer, Limits::ANSWER).ok()?;
+            let (text, result) = (message.text(), message.result().filter(|result| result.starts_with('{'))?);
+            let start = |part: &str| part.as_ptr() as usize - text.as_ptr() as usize;
+            let mark = format!("\"{MARK}\":{}", serde_json::json!(names));
+            let meta = serde_json::from_str::<Marked<'_>>(result).ok()?.meta.map(RawValue::get);
+            let meta = meta.filter(|meta| meta.starts_with('{'));
+            let comma = |object: &str| if object[1..].trim_start().starts_with('}') { "" } else { "," };
+            Some(match meta {
+                Some(meta) => (start(meta) + 1, format!("{mark}{}", comma(meta))),
+                None => (start(result) + 1, format!("\"_meta\":{{{mark}}}{}", comma(result))),
+            })
+        });
+        if let Some((at, text)) = place.flatten() {
+            answer.splice(at..at, text.into_bytes());
+        }
+        answer
     }
 }
 
@@ -50,6 +107,31 @@ fn escaped(text: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_mark_stands_beside_whatever_else_is_said() {
+        let mut flags = Flags::default();
+        let marked = |flags: Flags, result: &str| -> serde_json::Value {
+            let answer = format!("{{\"jsonrpc\":\"2.0\",\"id\":1,{result}}}");
+            serde_json::from_slice(&flags.mark(answer.into_bytes())).expect("it is JSON still")
+        };
+        assert_eq!(marked(flags, r#""result":{"a":1}"#)["result"], serde_json::json!({"a": 1}), "nothing to mark");
+        flags.set(Flag::Invisible);
+        let mark = serde_json::json!(["invisible"]);
+        for (result, rest) in [
+            (r#""result":{"a":1}"#, serde_json::json!({"a": 1})),
+            (r#""result":{ }"#, serde_json::json!({})),
+            (r#""result":{"a":1,"_meta":{}}"#, serde_json::json!({"a": 1})),
+            (r#""result":{"x":{"_meta":{"y":1}},"_meta": {"k":2}}"#, serde_json::json!({"x": {"_meta": {"y": 1}}})),
+        ] {
+            let mut seen = marked(flags, result)["result"].take();
+            assert_eq!(seen["_meta"][MARK], mark, "{result}");
+            let meta = seen.as_object_mut().and_then(|seen| seen.remove("_meta")).expect("marked");
+            assert_eq!(meta.get("k").is_some(), result.contains("\"k\""), "what it said itself stays");
+            assert_eq!(seen, rest);
+        }
+        assert!(marked(flags, r#""error":{"code":1,"message":"m"}"#)["error"]["_meta"].is_null());
+    }
 
     #[test]
     fn what_is_not_seen_is_found_and_ordinary_writing_is_not() {

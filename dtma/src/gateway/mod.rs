@@ -46,10 +46,11 @@ mod tests;
 
 pub use control::{Control, Lines};
 pub use door::PeerAddress;
+pub use flags::Flags;
 pub use front::{Front, FrontError};
 pub use own::{RequestLog, Requests, ToolRequest};
 pub use record::{Access, Outcome, Records, TraceId};
-pub use registry::{Offer, Registry, Server, ServerEntry};
+pub use registry::{Offer, Redefined, Registry, Server, ServerEntry};
 pub use serve::serve;
 
 use axum::{
@@ -82,6 +83,8 @@ pub struct Settings {
     pub call_timeout: Duration,
     /// Names and addresses, without ports, by which this gateway is called, besides those of the loopback.
     pub hosts: Vec<String>,
+    /// Records hold what the arguments were, not only their digest.
+    pub record_arguments: bool,
 }
 
 impl Default for Settings {
@@ -92,6 +95,7 @@ impl Default for Settings {
             body_timeout: Duration::from_secs(30),
             call_timeout: Duration::from_secs(300),
             hosts: Vec::new(),
+            record_arguments: false,
         }
     }
 }

@@ -1,5 +1,7 @@
-//! Who called what, and what became of it. No argument and no result is kept, only the arguments' digest.
+//! Who called what, and what became of it. No result is kept, and of the arguments only their digest unless the toolbox's
+//! owner wants them.
 
+use super::flags::Flags;
 use protocol::ids::{AgentId, RunId};
 use serde::{Serialize, Serializer};
 use std::{
@@ -75,15 +77,21 @@ pub struct Access {
     /// SHA-256 of the arguments' JSON text as the client wrote it.
     #[serde(serialize_with = "hex")]
     pub arguments: [u8; 32],
+    /// The text itself without known secrets, its first 4 KiB, where `Settings::record_arguments` says so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub values: Option<Box<str>>,
     pub outcome: Outcome,
     pub micros: u64,
     /// The trace that the call belongs to, as its client says (W3C trace context).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub trace: Option<TraceId>,
+    /// Signs that the answer is not what it seems.
+    #[serde(serialize_with = "names")]
+    pub flags: Flags,
 }
 
 /// Sixteen bytes, shown as lower-case hex.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct TraceId(u128);
 
 impl TraceId {
@@ -118,6 +126,10 @@ impl Serialize for TraceId {
 
 fn text<S: Serializer>(text: &Arc<str>, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_str(text)
+}
+
+fn names<S: Serializer>(flags: &Flags, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_seq(flags.names())
 }
 
 fn hex<S: Serializer>(digest: &[u8; 32], serializer: S) -> Result<S::Ok, S::Error> {

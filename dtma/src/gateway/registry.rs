@@ -1,17 +1,19 @@
 //! The servers that can be called now. Readers take a snapshot and hold no lock while they work with it.
 
-use super::{
-    params::{self, Mirrored},
-    scrub::Scrubber,
+use super::scrub::Scrubber;
+use mcp::{
+    Connection,
+    json::Limits,
+    message::Message,
+    mirrored::{self, Mirrored},
 };
-use mcp::{Connection, json::Limits, message::Message};
 use protocol::{chat::Secret, ids::ServerId, server::Tool};
 use serde_json::Value;
 use std::{
     collections::BTreeMap,
     ops::Range,
     sync::{
-        Arc, PoisonError, RwLock,
+        Arc, Mutex, PoisonError, RwLock,
         atomic::{AtomicU64, Ordering::Relaxed},
     },
 };
@@ -67,12 +69,27 @@ struct Inner {
     changed: watch::Sender<u64>,
     /// Counts tools that came to say something else than before.
     redefined: AtomicU64,
+    /// Those of them that were not told yet.
+    untold: Mutex<Vec<Redefined>>,
 }
+
+/// A tool came to say something else than before.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Redefined {
+    pub server: ServerId,
+    pub tool: String,
+    pub before: String,
+    pub now: String,
+}
+
+/// Changed tools that are kept until they are told.
+const UNTOLD: usize = 1000;
 
 impl Default for Registry {
     fn default() -> Self {
         let (snapshot, changed) = (RwLock::default(), watch::channel(0).0);
-        Self(Arc::new(Inner { snapshot, changed, redefined: AtomicU64::new(0) }))
+        let (redefined, untold) = (AtomicU64::new(0), Mutex::default());
+        Self(Arc::new(Inner { snapshot, changed, redefined, untold }))
     }
 }
 
@@ -89,9 +106,17 @@ impl Registry {
             secrets: entry.secrets,
         };
         if let Some(before) = self.get(&name) {
-            for tool in changed(&before, &server) {
+            for redefined in changed(&before, &server) {
                 self.0.redefined.fetch_add(1, Relaxed);
-                tracing::warn!(server = &*name, tool, "its definition has changed: grants of the former are no good");
+                tracing::warn!(
+                    server = &*name,
+                    tool = redefined.tool,
+                    "its definition has changed: grants of the former are no good"
+                );
+                let mut untold = self.0.untold.lock().unwrap_or_else(PoisonError::into_inner);
+                if untold.len() < UNTOLD {
+                    untold.push(redefined);
+                }
             }
         }
         self.change(|servers| drop(servers.insert(name, Arc::new(server))));
@@ -101,10 +126,24 @@ impl Registry {
         self.0.redefined.load(Relaxed)
     }
 
+    /// Tools that changed since this was last asked; the oldest thousand.
+    pub fn take_redefined(&self) -> Vec<Redefined> {
+        std::mem::take(&mut *self.0.untold.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
     pub fn remove(&self, name: &str) -> Option<Arc<Server>> {
         let mut removed = None;
         self.change(|servers| removed = servers.remove(name));
         removed
+    }
+
+    /// Removes the server, unless its name has gone to another connection meanwhile.
+    pub fn withdraw(&self, name: &str, connection: &Connection) {
+        self.change(|servers| {
+            if servers.get(name).is_some_and(|server| server.connection.is(connection)) {
+                servers.remove(name);
+            }
+        });
     }
 
     pub fn get(&self, name: &str) -> Option<Arc<Server>> {
@@ -168,11 +207,12 @@ impl Server {
 }
 
 /// Tools that are offered again, but say something else.
-fn changed<'s>(before: &'s Server, after: &'s Server) -> impl Iterator<Item = &'s str> {
-    let other = |(name, offer): &(&'s Arc<str>, &'s Offer)| {
-        before.tool(name).is_some_and(|(_, former)| former.digest != offer.digest)
-    };
-    after.tools().filter(other).map(|(name, _)| &**name)
+fn changed(before: &Server, after: &Server) -> impl Iterator<Item = Redefined> {
+    after.tools().filter_map(|(name, offer)| {
+        let (_, former) = before.tool(name).filter(|(_, former)| former.digest != offer.digest)?;
+        let (before, now) = (former.digest.clone(), offer.digest.clone());
+        Some(Redefined { server: after.id, tool: name.to_string(), before, now })
+    })
 }
 
 impl Offer {
@@ -195,7 +235,7 @@ fn offer(tool: Tool) -> Option<(Arc<str>, Offer)> {
     let words = format!("{} {} {}", tool.name, text("title"), text("description")).to_lowercase();
     let definition = tool.definition.to_string();
     let name = name_span(&definition)?;
-    let marked = params::marked(&tool.definition);
+    let marked = mirrored::marked(&tool.definition);
     Some((tool.name.into(), Offer { digest: tool.digest, definition, name, words, marked }))
 }
 

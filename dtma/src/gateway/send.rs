@@ -6,7 +6,7 @@ use super::{
     ear::{self, Ear},
     entry::{self, Called, Entry},
     exchange::{Client, Exchange},
-    flags::{Flag, invisible},
+    flags::{Flag, Flags, invisible},
     now, parked,
     questions::Questions,
     record::{Outcome, TraceId},
@@ -27,6 +27,9 @@ use std::{
 };
 use tokio::sync::watch;
 
+/// Bytes of arguments in a record, where they are recorded.
+const ARGUMENTS: usize = 4096;
+
 pub(super) const WITHHELD: &str = "the answer held a credential and was withheld";
 
 /// What is being called, for the record.
@@ -40,11 +43,13 @@ pub(super) struct Target<'c> {
 }
 
 impl Target<'_> {
-    fn called(&self) -> Called {
+    fn called(&self, gateway: &Gateway) -> Called {
         let mut arguments = [0; 32];
         arguments.copy_from_slice(digest(&SHA256, self.arguments.as_bytes()).as_ref());
         let (server, tool) = (self.server.clone(), self.tool.clone());
-        Called { server, tool, arguments, at: self.at, started: self.started, trace: self.trace }
+        let values = gateway.settings.record_arguments.then(|| kept(&gateway.registry.scrub(self.arguments)));
+        let (at, started, trace, flags) = (self.at, self.started, self.trace, Flags::default());
+        Called { server, tool, arguments, values, at, started, trace, flags }
     }
 
     fn bound(&self, caller: &Caller<'_>, message: &Message<'_>) -> Bound {
@@ -52,6 +57,12 @@ impl Target<'_> {
         let named = message.target().unwrap_or_default();
         seal::bound(caller.checked.agent(), [&self.server, &self.tool, named], arguments)
     }
+}
+
+/// As much of the arguments as a record holds.
+fn kept(text: &str) -> Box<str> {
+    let end = (0..=text.len().min(ARGUMENTS)).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
+    text[..end].into()
 }
 
 pub(super) async fn send<'m>(
@@ -105,7 +116,6 @@ pub(super) async fn send<'m>(
     };
     match answer {
         Ok(answer) => {
-            gone.note(if answer.error().is_some() { Outcome::Failed } else { Outcome::Answered });
             let deliver = Deliver {
                 gateway: caller.gateway,
                 snapshot,
@@ -114,7 +124,8 @@ pub(super) async fn send<'m>(
                 stateless: caller.stateless,
                 cached: caller.cached(message),
             };
-            let (status, body) = deliver.answer(&answer, || target.bound(caller, message));
+            let (status, body, flags) = deliver.answer(&answer, || target.bound(caller, message));
+            gone.note_flagged(if answer.error().is_some() { Outcome::Failed } else { Outcome::Answered }, flags);
             Ok(json(status, body))
         }
         Err(error) => {
@@ -155,7 +166,7 @@ async fn listen<'m>(
         };
         rewrite = message.with_state(rewrite, state);
     }
-    let mut entry = Entry::new(gateway, &caller.checked, target.called());
+    let mut entry = Entry::new(gateway, &caller.checked, target.called(gateway));
     let until = tokio::time::Instant::now() + limit;
     let begun = server.connection.begin(message, rewrite, limit).await.map_err(|error| {
         let (outcome, what) = failure(&error, limit < gateway.settings.call_timeout);
@@ -215,31 +226,34 @@ pub(super) struct Deliver<'d> {
 }
 
 impl Deliver<'_> {
-    pub(super) fn answer(&self, answer: &Answer, bound: impl FnOnce() -> Bound) -> (StatusCode, Vec<u8>) {
+    pub(super) fn answer(&self, answer: &Answer, bound: impl FnOnce() -> Bound) -> (StatusCode, Vec<u8>, Flags) {
+        let mut flags = Flags::default();
         let required = answer.input_required().is_some();
         if required && !self.stateless {
             let what = "the server needs input that this client does not give";
-            return (StatusCode::OK, reply::error(Some(self.id), code::INTERNAL, what, None));
+            return (StatusCode::OK, reply::error(Some(self.id), code::INTERNAL, what, None), flags);
         }
         let sealed = required.then(|| self.sealed(answer, &bound())).flatten();
         let out = sealed.unwrap_or_else(|| answer.under(self.id, self.stateless, self.cached));
         if invisible(&out) {
-            self.flag(Flag::Invisible);
+            self.flag(&mut flags, Flag::Invisible);
         }
         let scrubber = &self.snapshot.scrubber;
         let out = if scrubber.finds(&out) {
             if scrubber.foreign(&out, self.server) {
-                self.flag(Flag::ForeignSecret);
+                self.flag(&mut flags, Flag::ForeignSecret);
             }
             scrubber.json(out, |text| Message::parse(text, Limits::ANSWER).is_ok())
         } else {
             Some(out)
         };
         let out = out.unwrap_or_else(|| reply::error(Some(self.id), code::INTERNAL, WITHHELD, None));
-        (if self.stateless { answer.error().map_or(StatusCode::OK, status) } else { StatusCode::OK }, out)
+        let status = if self.stateless { answer.error().map_or(StatusCode::OK, status) } else { StatusCode::OK };
+        (status, flags.mark(out), flags)
     }
 
-    fn flag(&self, flag: Flag) {
+    fn flag(&self, flags: &mut Flags, flag: Flag) {
+        flags.set(flag);
         self.gateway.metrics.flagged(flag);
         tracing::warn!(server = self.server, flag = flag.as_str(), "an answer is not what it seems");
     }
@@ -267,8 +281,12 @@ struct Gone<'c> {
 
 impl Gone<'_> {
     fn note(&mut self, outcome: Outcome) {
+        self.note_flagged(outcome, Flags::default());
+    }
+
+    fn note_flagged(&mut self, outcome: Outcome, flags: Flags) {
         self.noted = true;
-        self.caller.note(self.target, outcome);
+        self.caller.note_flagged(self.target, outcome, flags);
     }
 }
 
@@ -282,7 +300,12 @@ impl Drop for Gone<'_> {
 
 impl Caller<'_> {
     pub(super) fn note(&self, target: &Target<'_>, outcome: Outcome) {
-        entry::note(self.gateway, &self.checked, target.called(), outcome);
+        self.note_flagged(target, outcome, Flags::default());
+    }
+
+    fn note_flagged(&self, target: &Target<'_>, outcome: Outcome, flags: Flags) {
+        let called = Called { flags, ..target.called(self.gateway) };
+        entry::note(self.gateway, &self.checked, called, outcome);
     }
 
     /// Whether the result to it says how long it keeps, for a client that expects that.

@@ -2,18 +2,13 @@
 
 mod prepare;
 
-use super::{Tail, Workshop, status::running, task::Holding};
+use super::{Tail, Workshop, offer, task::Holding, with_source};
 use crate::{
     docker::{self, labels},
-    gateway::ServerEntry,
     ledger::Pin,
     packages::Installed,
 };
-use mcp::{Connection, connection::Event};
-use protocol::{
-    chat::Secret,
-    server::{ServerSpec, ServerState, Tool},
-};
+use protocol::server::{ServerSpec, ServerState};
 use std::{sync::Arc, time::Duration};
 use tokio::time::{Instant, timeout};
 
@@ -99,20 +94,6 @@ struct LastWords {
     detail: Option<String>,
 }
 
-/// Takes a server off the gateway however its attempt ends.
-struct Offered<'a> {
-    shop: &'a Workshop,
-    name: &'a str,
-    connection: Connection,
-}
-
-impl Drop for Offered<'_> {
-    fn drop(&mut self) {
-        self.shop.registry.remove(self.name);
-        self.connection.close();
-    }
-}
-
 impl Attempt {
     pub(super) fn new(shop: Arc<Workshop>, spec: ServerSpec, digest: String, holding: Holding, tail: Tail) -> Self {
         Self {
@@ -191,14 +172,9 @@ impl Attempt {
         }
         // Longer than ours below, so that ours is the one that speaks.
         let options = mcp::connection::Options { handshake: ANSWER * 2, resume: adopted, ..Default::default() };
-        let opening = async move {
-            let connection = Connection::open(attached.output, attached.input, options).await?;
-            let events = connection.events();
-            let tools = connection.tools().await?;
-            Ok::<_, mcp::Error>((connection, events, tools))
-        };
+        let opening = async move { offer::open(attached.output, attached.input, options).await };
         let opened = timeout(ANSWER, shop.wire.run(opening)).await;
-        let (connection, mut events, tools) = match opened {
+        let opened = match opened {
             Ok(Ok(opened)) => opened,
             Ok(Err(mcp::Error::Closed)) => {
                 return Err(Stopped {
@@ -209,45 +185,14 @@ impl Attempt {
             Ok(Err(error)) => return Err(with_source(&error).into()),
             Err(_) => return Err(format!("it did not list its tools within {} s", ANSWER.as_secs()).into()),
         };
-        let _offered = Offered { shop: &shop, name: &self.spec.name, connection: connection.clone() };
         *listed = Some(Instant::now());
         if let Some(pin) = self.pinning.as_mut().filter(|_| !self.with.is_empty()) {
             pin.with = self.with.clone();
             self.pin();
         }
-        let secrets = Arc::new(secrets);
-        self.offer(&connection, tools, &secrets, &container).await;
-        loop {
-            tokio::select! {
-                // Cancel-safe: it only looks.
-                () = connection.closed() => return Ok(()),
-                // Cancel-safe: a broadcast receiver loses nothing.
-                event = events.recv() => match event {
-                    Ok(Event::ListChanged("tools")) | Err(tokio::sync::broadcast::error::RecvError::Lagged(_)) => {
-                        if let Ok(tools) = connection.tools().await {
-                            self.offer(&connection, tools, &secrets, &container).await;
-                        }
-                    }
-                    Ok(_) => {}
-                    Err(tokio::sync::broadcast::error::RecvError::Closed) => return Ok(()),
-                },
-            }
-        }
-    }
-
-    async fn offer(&self, connection: &Connection, tools: Vec<Tool>, secrets: &Arc<Vec<Secret>>, container: &str) {
-        let entry = ServerEntry {
-            id: self.spec.id,
-            connection: connection.clone(),
-            tools: tools.clone(),
-            secrets: secrets.clone(),
-        };
-        self.shop.registry.insert(&self.spec.name, entry);
-        let started_at = self.shop.engine.exit(container).await.ok().and_then(|exit| exit.started_at);
-        self.shop.statuses.update(self.spec.id, |status| {
-            running(status, tools);
-            status.started_at = started_at;
-        });
+        let started_at = async { shop.engine.exit(&container).await.ok().and_then(|exit| exit.started_at) };
+        offer::until_it_ends(&shop, &self.spec, opened, secrets, started_at).await;
+        Ok(())
     }
 
     /// Reported only when there is no failure to show: otherwise that stays until the server runs.
@@ -319,14 +264,4 @@ impl Attempt {
     fn name(&self) -> String {
         labels::name(self.shop.toolbox, self.spec.id)
     }
-}
-
-fn with_source(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text = format!("{text}: {cause}");
-        source = cause.source();
-    }
-    text
 }

@@ -3,16 +3,13 @@
 
 use super::{
     Observed, Step, Workshop,
-    plan::{Task, plan, runs_here, spec_digest},
-    task::{Holding, Life},
+    plan::{Task, plan, spec_digest},
+    remote::Remotes,
+    task::{Generations, Holding, Life},
 };
 use crate::watch::Heart;
 use futures::StreamExt;
-use protocol::{
-    ids::ServerId,
-    server::{ServerSpec, ServerState},
-    toolbox::DesiredState,
-};
+use protocol::{ids::ServerId, server::ServerSpec, toolbox::DesiredState};
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
     sync::{Arc, Mutex, PoisonError},
@@ -54,6 +51,8 @@ pub struct Reconciler {
     desired: watch::Receiver<Option<DesiredState>>,
     standing: watch::Sender<Standing>,
     tasks: Arc<Mutex<HashMap<ServerId, Running>>>,
+    /// Of servers that do not run here.
+    remotes: Remotes,
     wake: Arc<Notify>,
     /// What a killed daemon was installing is gone.
     cleaned: bool,
@@ -64,7 +63,7 @@ impl Reconciler {
     pub fn new(shop: Arc<Workshop>, desired: watch::Receiver<Option<DesiredState>>) -> Self {
         let standing = watch::channel(Standing::default()).0;
         let (tasks, wake, heart) = (Arc::default(), Arc::default(), Heart::default());
-        Self { shop, desired, standing, tasks, wake, cleaned: false, heart }
+        Self { shop, desired, standing, tasks, remotes: Remotes::default(), wake, cleaned: false, heart }
     }
 
     /// The heart that its loop beats.
@@ -110,6 +109,8 @@ impl Reconciler {
     /// False when Docker does not answer.
     async fn round(&mut self, work: &mut JoinSet<ServerId>, busy: &mut HashSet<ServerId>) -> bool {
         let desired = self.desired.borrow().clone();
+        // Whatever Docker says.
+        self.remotes.follow(&self.shop, &self.desired);
         let observed = match self.observe().await {
             Ok(observed) => observed,
             Err(trouble) => {
@@ -162,9 +163,6 @@ impl Reconciler {
             self.shop.statuses.retain(wanted);
             self.shop.change_pins(|pins| pins.retain(wanted));
             self.shop.forget_series(wanted);
-            for spec in state.servers.iter().filter(|spec| !runs_here(spec)) {
-                refuse(&self.shop, spec);
-            }
             let ids = state.servers.iter().map(|spec| spec.id);
             applied = (idle && self.shop.statuses.settled(ids)).then_some(state.generation);
         }
@@ -275,7 +273,7 @@ fn begin(
         digest: digest.clone(),
         adopt,
         holding: holding.clone(),
-        desired: desired.clone(),
+        generations: Generations(desired.clone()),
         cancel: cancel.clone(),
     };
     let running = Running { digest, revision, holding, cancel, handle: tokio::spawn(life.run()) };
@@ -289,15 +287,5 @@ fn server_of(step: &Step) -> ServerId {
         Step::Stop { server } | Step::Remove { server, .. } | Step::Adopt { server, .. } | Step::Start { server } => {
             *server
         }
-    }
-}
-
-fn refuse(shop: &Workshop, spec: &ServerSpec) {
-    let known = shop.statuses.all().iter().any(|status| status.id == spec.id && status.revision == spec.revision);
-    if !known {
-        shop.statuses.begin(spec, ServerState::Failed);
-        shop.statuses.update(spec.id, |status| {
-            status.detail = Some("this toolbox runs npx, uvx and oci servers; one behind a URL is not run here".into());
-        });
     }
 }

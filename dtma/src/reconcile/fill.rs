@@ -19,7 +19,8 @@ pub(super) fn fill(spec: &ServerSpec, secrets: &BTreeMap<String, Secret>) -> Fil
     Filled { args: spec.args.iter().map(|arg| substitute(arg, secrets)).collect(), env }
 }
 
-fn substitute(template: &str, secrets: &BTreeMap<String, Secret>) -> String {
+/// Puts values in place of `{NAME}`.
+pub(super) fn substitute(template: &str, secrets: &BTreeMap<String, Secret>) -> String {
     let mut out = String::with_capacity(template.len());
     let mut rest = template;
     while let Some((before, from)) = rest.split_once('{') {

@@ -4,7 +4,9 @@ mod attempt;
 mod backoff;
 mod execute;
 mod fill;
+mod offer;
 pub mod plan;
+mod remote;
 mod status;
 mod tail;
 mod task;
@@ -25,8 +27,8 @@ use crate::{
     packages::Packages,
     wire::Wire,
 };
-use protocol::ids::ToolboxId;
-use std::{path::PathBuf, sync::Arc};
+use protocol::{chat::Secret, ids::ToolboxId, server::ServerSpec};
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 
 /// What every server's task works with.
 pub struct Workshop {
@@ -50,6 +52,18 @@ pub struct Workshop {
 }
 
 impl Workshop {
+    /// What the specification wants of the vault, fetched just before it is used.
+    async fn secrets(&self, spec: &ServerSpec) -> Result<BTreeMap<String, Secret>, String> {
+        if spec.secrets.is_empty() {
+            return Ok(BTreeMap::new());
+        }
+        let fetched = self.credentials.fetch(spec.id).await.map_err(|error| with_source(&error))?;
+        if !fetched.missing.is_empty() {
+            return Err(format!("these credentials are missing: {}", fetched.missing.join(", ")));
+        }
+        Ok(fetched.values.into_iter().filter(|(key, _)| spec.secrets.contains(key)).collect())
+    }
+
     /// Keeps them on disk when `change` says that it changed something.
     fn change_pins(&self, change: impl FnOnce(&mut Pins) -> bool) {
         let mut pins = self.pins.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
@@ -59,4 +73,14 @@ impl Workshop {
             tracing::error!(%error, "the versions in use could not be kept");
         }
     }
+}
+
+fn with_source(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text = format!("{text}: {cause}");
+        source = cause.source();
+    }
+    text
 }

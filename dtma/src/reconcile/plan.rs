@@ -127,7 +127,7 @@ pub fn plan(observed: &Observed, desired: Option<&DesiredState>) -> Vec<Step> {
     steps
 }
 
-/// A server behind a URL is somebody else's to run.
+/// A server behind a URL is somebody else's to run; see `remote`.
 pub fn runs_here(spec: &ServerSpec) -> bool {
     !matches!(spec.source, Source::Remote { .. })
 }

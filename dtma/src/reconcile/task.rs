@@ -40,7 +40,7 @@ pub(super) struct Life {
     pub(super) digest: String,
     pub(super) adopt: Option<String>,
     pub(super) holding: Holding,
-    pub(super) desired: watch::Receiver<Option<DesiredState>>,
+    pub(super) generations: Generations,
     pub(super) cancel: CancellationToken,
 }
 
@@ -64,13 +64,13 @@ impl Life {
         let mut attempt = Attempt::new(shop.clone(), spec.clone(), self.digest.clone(), self.holding.clone(), tail);
         let mut adopt = self.adopt.take();
         if adopt.is_none() {
-            let wait = shop.still_waits(spec.id, self.generation());
+            let wait = shop.still_waits(spec.id, self.generations.now());
             if !wait.is_zero() {
                 shop.statuses.update(spec.id, |status| {
                     status.state = ServerState::BackingOff;
                     status.detail = Some(format!("it ended before; trying again in {} s", wait.as_secs()));
                 });
-                self.wait(wait).await;
+                self.generations.wait(wait).await;
             }
         }
         loop {
@@ -78,7 +78,7 @@ impl Life {
             if attempt.another_way(&ended) {
                 continue;
             }
-            let generation = self.generation();
+            let generation = self.generations.now();
             match ended.end {
                 End::Unknown => {
                     // Docker's fault, so not held against the server.
@@ -99,26 +99,31 @@ impl Life {
                     let wait = shop.ended(spec.id, generation, ended.ran);
                     tracing::warn!(server = %spec.name, why = %ended.detail, exit_code = ended.exit_code, again_in = wait.as_secs(), "a server ended");
                     report(&shop, &spec, ended, wait.as_secs());
-                    self.wait(wait).await;
+                    self.generations.wait(wait).await;
                 }
             }
         }
     }
+}
 
-    fn generation(&self) -> u64 {
-        self.desired.borrow().as_ref().map_or(0, |state| state.generation)
+/// The generations of the desired state.
+pub(super) struct Generations(pub(super) watch::Receiver<Option<DesiredState>>);
+
+impl Generations {
+    pub(super) fn now(&self) -> u64 {
+        self.0.borrow().as_ref().map_or(0, |state| state.generation)
     }
 
     /// A new generation ends the wait: whoever changed something wants to see what it does.
-    async fn wait(&mut self, wait: Duration) {
-        let now = self.generation();
+    pub(super) async fn wait(&mut self, wait: Duration) {
+        let now = self.now();
         let newer = |state: &Option<DesiredState>| state.as_ref().is_some_and(|state| state.generation > now);
         // Past the time, or with the daemon ending, there is nothing to wait for either.
-        let _ = tokio::time::timeout(wait, self.desired.wait_for(newer)).await;
+        let _ = tokio::time::timeout(wait, self.0.wait_for(newer)).await;
     }
 }
 
-fn report(shop: &Workshop, spec: &ServerSpec, ended: Ended, seconds: u64) {
+pub(super) fn report(shop: &Workshop, spec: &ServerSpec, ended: Ended, seconds: u64) {
     shop.statuses.update(spec.id, |status| {
         // "Failed" is a server that was never there; one that was comes back.
         status.state = if ended.listed { ServerState::BackingOff } else { ServerState::Failed };

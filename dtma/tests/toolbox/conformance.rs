@@ -24,7 +24,7 @@ use std::{
 };
 
 const OLD: &str = "0.1.16";
-const NEW: &str = "0.2.0-alpha.12";
+pub(crate) const NEW: &str = "0.2.0-alpha.12";
 const INSPECTOR: &str = "2.12.0";
 
 fn target() -> String {
@@ -69,20 +69,20 @@ fn npm(package: &str) -> Option<PathBuf> {
 }
 
 /// A package's program under the node that it needs, which is newer than Debian's.
-struct Program {
+pub(crate) struct Program {
     node: PathBuf,
     folder: PathBuf,
     name: &'static str,
 }
 
 impl Program {
-    fn of(package: &str, name: &'static str) -> Option<Self> {
+    pub(crate) fn of(package: &str, name: &'static str) -> Option<Self> {
         let node = format!("node-linux-{}", if std::env::consts::ARCH == "aarch64" { "arm64" } else { "x64" });
         let bin = npm(&format!("{node}@22"))?.join("node_modules").join(node).join("bin");
         Some(Self { node: bin, folder: npm(package)?, name })
     }
 
-    fn command(&self) -> Command {
+    pub(crate) fn command(&self) -> Command {
         let mut command = Command::new(self.node.join("node"));
         let path = format!("{}:{}", self.node.display(), std::env::var("PATH").unwrap());
         let home = self.folder.join("home");
@@ -93,11 +93,12 @@ impl Program {
 }
 
 /// The fixture on its own, over HTTP.
-struct Direct(Child, String);
+pub(crate) struct Direct(Child, pub(crate) String);
 
 impl Direct {
-    fn start() -> Self {
-        let mut child = Command::new(fixture()).args(["http", "127.0.0.1:0"]).stdout(Stdio::piped()).spawn().unwrap();
+    pub(crate) fn start(more: &[&str]) -> Self {
+        let mut child =
+            Command::new(fixture()).args(["http", "127.0.0.1:0"]).args(more).stdout(Stdio::piped()).spawn().unwrap();
         let mut line = String::new();
         let mut out = std::io::BufReader::new(child.stdout.take().unwrap());
         std::io::BufRead::read_line(&mut out, &mut line).unwrap();
@@ -129,7 +130,7 @@ impl Drop for Image {
 }
 
 /// What passes requests on with a capability, for clients that know of none.
-async fn with_token(gateway: &str, token: String) -> String {
+pub(crate) async fn with_token(gateway: &str, token: String) -> String {
     let base = gateway.trim_end_matches("/mcp").to_owned();
     let (http, token) = (reqwest::Client::new(), HeaderValue::try_from(format!("Bearer {token}")).unwrap());
     let app = Router::new().fallback(move |method: Method, uri: Uri, mut headers: HeaderMap, body: Bytes| {
@@ -156,9 +157,9 @@ async fn with_token(gateway: &str, token: String) -> String {
 }
 
 /// Scenarios, and how many of their checks passed and failed.
-type Outcomes = BTreeMap<String, (u32, u32)>;
+pub(crate) type Outcomes = BTreeMap<String, (u32, u32)>;
 
-async fn run(mut command: Command) -> Outcomes {
+pub(crate) async fn run(mut command: Command) -> Outcomes {
     let output = tokio::task::spawn_blocking(move || command.stdin(Stdio::null()).output().unwrap()).await.unwrap();
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     let summary = text.split("=== SUMMARY ===").nth(1);
@@ -240,7 +241,7 @@ async fn what_conforms_directly_conforms_through_the_gateway() {
         ("2025-11-25, newer suite", &new, "sessions", &["--requirements", "2025-11-25"], 33),
         ("2026-07-28", &new, "stateless", &["--requirements", "2026-07-28"], 40),
     ] {
-        let fixture = Direct::start();
+        let fixture = Direct::start(&[]);
         let through = format!("{gateway}/{server}");
         let (direct, through) =
             tokio::join!(run(suite(program, &fixture.1, which)), run(suite(program, &through, which)));

@@ -10,6 +10,7 @@ mod deploy;
 mod events;
 mod failure;
 mod reach;
+mod remote;
 mod support;
 mod survive;
 mod update;

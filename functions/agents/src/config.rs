@@ -1,4 +1,5 @@
-//! From the configuration that MCP clients keep (`npx …`, `uvx …`, `docker run …` with `env`) to what a toolbox runs.
+//! From the configuration that MCP clients keep (`npx …`, `uvx …`, `docker run …` with `env`, a `url` with `headers`) to what a
+//! toolbox runs.
 //!
 //! The command is read, never run: what it says about the package, its arguments and its variables is taken over, and what
 //! would reach past the container (mounts, networks, privileges, other programs) is refused by name. Whatever is not
@@ -6,6 +7,7 @@
 
 mod docker;
 mod package;
+mod remote;
 mod secrets;
 #[cfg(test)]
 mod tests;
@@ -29,8 +31,10 @@ pub(crate) struct Parsed {
 /// Why an entry cannot be taken over. The text is for the user; it repeats no value, only names of flags.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Refusal {
-    #[error("its command is not npx, uvx or docker")]
+    #[error("its command is not npx, uvx or docker, and it has no url")]
     Command,
+    #[error("it has a command and a url; one server is one of both")]
+    Both,
     #[error("its arguments name no package or image")]
     Nothing,
     #[error("a container at a toolbox does not take {0}")]
@@ -42,6 +46,9 @@ pub(crate) enum Refusal {
 }
 
 pub(crate) fn parse(config: &McpServerConfig) -> Result<Parsed, Refusal> {
+    if let Some(url) = &config.url {
+        return remote::parse(config, url);
+    }
     let (command, args) = unwrap_shell(config);
     let (source, args, env) = match command {
         "npx" => package::npx(args).map(|(source, args)| (source, args, config.env.clone()))?,

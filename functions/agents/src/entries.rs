@@ -38,6 +38,9 @@ impl Entries {
 
     /// Where the server may connect to: what its entry says, else any public address, since its user chose it.
     pub(crate) fn hosts(&self, source: &Source) -> Vec<String> {
+        if matches!(source, Source::Remote { .. }) {
+            return Vec::new();
+        }
         let known: Option<Launch> = self.get(source).and_then(|entry| launch(entry).ok());
         known.map_or_else(|| vec!["*".to_owned()], |launch| launch.hosts)
     }

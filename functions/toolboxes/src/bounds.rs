@@ -104,9 +104,17 @@ pub(crate) fn events(upload: &mut EventUpload) -> Result<(), Error> {
         }
         match &mut event.what {
             Happening::Call(calls) => {
-                for text in [&mut calls.server, &mut calls.tool, &mut calls.arguments, &mut calls.outcome] {
-                    line(text);
-                }
+                calls.flags.truncate(LINES);
+                let texts = [&mut calls.server, &mut calls.tool, &mut calls.arguments, &mut calls.outcome];
+                texts
+                    .into_iter()
+                    .chain(&mut calls.values)
+                    .chain(&mut calls.trace_id)
+                    .chain(&mut calls.flags)
+                    .for_each(line);
+            }
+            Happening::ToolChanged(changed) => {
+                [&mut changed.tool, &mut changed.before, &mut changed.now].into_iter().for_each(line);
             }
             Happening::Refusal(refusal) => [&mut refusal.host, &mut refusal.why].into_iter().for_each(line),
             Happening::Deployment(deployment) => {

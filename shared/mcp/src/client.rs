@@ -4,8 +4,8 @@ use crate::{
     Error, Version,
     json::{Limits, Refused},
     message::Message,
+    remote::{events::Events, headers},
 };
-use base64::{Engine, prelude::BASE64_STANDARD};
 use reqwest::{
     Response,
     header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderValue},
@@ -113,24 +113,12 @@ impl Client {
         let mut headers = HeaderMap::new();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         headers.insert(ACCEPT, HeaderValue::from_static("application/json, text/event-stream"));
-        headers.insert("mcp-protocol-version", HeaderValue::from_static(version));
-        headers.insert("mcp-method", header(method));
-        if let Some(target) = params.get("name").or_else(|| params.get("uri")).and_then(Value::as_str) {
-            headers.insert("mcp-name", header(target));
-        }
+        let target = params.get("name").or_else(|| params.get("uri")).and_then(Value::as_str);
+        headers::stateless(&mut headers, version, method, target);
         let request = self.http.post(&self.url).bearer_auth(&self.token).headers(headers).body(body);
         let response = request.timeout(self.timeout).send().await?;
         answer(response, id).await
     }
-}
-
-/// A header's value; what is not plain ASCII goes as Base64, as 2026-07-28 says.
-fn header(value: &str) -> HeaderValue {
-    let plain =
-        value.bytes().all(|b| (0x20..0x7f).contains(&b)) && value.trim() == value && !value.starts_with("=?base64?");
-    let text = if plain { value.to_owned() } else { format!("=?base64?{}?=", BASE64_STANDARD.encode(value)) };
-    // Both forms are visible ASCII.
-    HeaderValue::from_str(&text).unwrap_or_else(|_| HeaderValue::from_static(""))
 }
 
 async fn answer(response: Response, id: u64) -> Result<Box<RawValue>, Error> {
@@ -138,9 +126,15 @@ async fn answer(response: Response, id: u64) -> Result<Box<RawValue>, Error> {
     let kind = response.headers().get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default().to_owned();
     let body = read(response).await?;
     if kind.starts_with("text/event-stream") {
-        let text = String::from_utf8(body).map_err(|_| Error::BadAnswer(Refused::NotUtf8))?;
-        let found = text.split("\n\n").map(data).find(|event| is_answer(event, id));
-        return result(found.ok_or(Error::BadAnswer(Refused::Envelope("a stream without an answer")))?.as_bytes());
+        let mut events = Events::new(ANSWER);
+        events.push(&body);
+        // What is left of an event that was not ended is none.
+        while let Ok(Some(event)) = events.next() {
+            if is_answer(&event.data, id) {
+                return result(event.data.as_bytes());
+            }
+        }
+        return Err(Error::BadAnswer(Refused::Envelope("a stream without an answer")));
     }
     if kind.starts_with("application/json") && !body.is_empty() {
         return result(&body);
@@ -160,12 +154,6 @@ async fn read(mut response: Response) -> Result<Vec<u8>, Error> {
         body.extend_from_slice(&chunk);
     }
     Ok(body)
-}
-
-/// The data of one event.
-fn data(event: &str) -> String {
-    let lines = event.lines().filter_map(|line| line.strip_prefix("data:"));
-    lines.map(|line| line.strip_prefix(' ').unwrap_or(line)).collect::<Vec<_>>().join("\n")
 }
 
 fn is_answer(event: &str, id: u64) -> bool {

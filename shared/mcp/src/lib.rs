@@ -7,6 +7,9 @@ mod error;
 pub mod json;
 mod level;
 pub mod message;
+pub mod mirrored;
+#[cfg(feature = "client")]
+pub mod remote;
 pub mod reply;
 pub mod version;
 

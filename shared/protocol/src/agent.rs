@@ -40,14 +40,20 @@ pub struct McpConfig {
     pub mcp_servers: BTreeMap<String, McpServerConfig>,
 }
 
-/// `npx PACKAGE ARGS…`, `uvx PACKAGE ARGS…` or `docker run … IMAGE ARGS…`.
+/// `npx PACKAGE ARGS…`, `uvx PACKAGE ARGS…` or `docker run … IMAGE ARGS…`; or the URL of a server that somebody else runs.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct McpServerConfig {
+    #[serde(default)]
     pub command: String,
     #[serde(default)]
     pub args: Vec<String>,
     #[serde(default)]
     pub env: BTreeMap<String, String>,
+    #[serde(default)]
+    pub url: Option<String>,
+    /// With every request to the URL.
+    #[serde(default)]
+    pub headers: BTreeMap<String, String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -37,6 +37,8 @@ pub enum Happening {
     Refusal(Refusal),
     /// A server runs, failed or stopped.
     Deployment(Deployment),
+    /// A tool came to say something else: grants of what it said before are no good any more.
+    ToolChanged(ToolChanged),
     /// An agent wishes for tools that it was not granted.
     ToolRequest(ToolRequest),
     /// So many events could not be kept.
@@ -52,13 +54,32 @@ pub struct Calls {
     /// As the calls named them; of a refused call they may name nothing that exists.
     pub server: String,
     pub tool: String,
-    /// SHA-256 of the arguments' JSON text, lower-case hex. The arguments themselves are never here.
+    /// SHA-256 of the arguments' JSON text, lower-case hex.
     pub arguments: String,
+    /// The arguments themselves without known secrets, 4 KiB at most: only where the toolbox's owner switched it on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub values: Option<String>,
     /// `answered`, `failed`, `refused`, `cancelled`, `timed_out`, `expired`, `revoked` or `unavailable`.
     pub outcome: String,
     pub count: u64,
     /// Microseconds that they took together.
     pub micros: u64,
+    /// The trace that they belong to (W3C trace context), as their client said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trace_id: Option<String>,
+    /// Signs that the answers are not what they seem: `foreign_secret`, `invisible`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub flags: Vec<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ToolChanged {
+    pub server_id: ServerId,
+    pub tool: String,
+    /// Digests of the definitions.
+    pub before: String,
+    pub now: String,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -112,7 +133,7 @@ pub struct Recorded {
     pub id: i64,
     pub at: Timestamp,
     pub received_at: Timestamp,
-    /// `call`, `refusal`, `deployment`, `tool_request` or `lost`.
+    /// `call`, `refusal`, `deployment`, `tool_request`, `tool_changed` or `lost`.
     pub kind: String,
     /// What the kind says.
     pub data: Value,

@@ -15,7 +15,7 @@ pub enum Source {
     Uvx { package: String, version: Option<String> },
     /// An image; used as it is when it is present on the machine.
     Oci { image: String },
-    /// A server that somebody else runs.
+    /// A server that somebody else runs, spoken to over streamable HTTP. `{NAME}` in it stands for the secret of that name.
     Remote { url: String },
 }
 
@@ -28,7 +28,8 @@ pub struct ServerSpec {
     pub source: Source,
     #[serde(default)]
     pub args: Vec<String>,
-    /// Plain settings. Secrets are never here: they are fetched sealed, just before a start.
+    /// Plain settings; of a remote server, its headers. Secrets are never here: they are fetched sealed, just before a start,
+    /// and `{NAME}` stands for one.
     #[serde(default)]
     pub env: BTreeMap<String, String>,
     /// Names of the variables whose values the toolbox fetches from the vault.

@@ -145,6 +145,17 @@ async fn every_call_is_recorded_without_its_arguments() {
 }
 
 #[tokio::test]
+async fn arguments_are_recorded_where_their_owner_wants_it_and_then_without_secrets_and_bounded() {
+    let stage = Stage::with(Settings { record_arguments: true, ..Settings::default() }).await;
+    let token = stage.full();
+    stage.call(&token, "alpha__echo", json!({"text": format!("hello {SECRET}")})).await;
+    stage.call(&token, "alpha__echo", json!({"text": "ü".repeat(5000)})).await;
+    let values: Vec<String> = stage.records.take(10).0.into_iter().map(|one| one.values.unwrap().into()).collect();
+    assert_eq!(values[0], r#"{"text":"hello [redacted]"}"#);
+    assert!(values[1].len() <= 4096 && values[1].len() > 4000, "{} bytes", values[1].len());
+}
+
+#[tokio::test]
 async fn what_a_server_has_besides_tools_is_for_those_who_may_do_everything_there() {
     let stage = Stage::new().await;
     let params = json!({"uri": "file:///x"});

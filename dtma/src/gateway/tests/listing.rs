@@ -108,5 +108,8 @@ async fn a_tool_that_comes_to_say_something_else_is_called_no_longer_and_counted
     stage.registry.insert("alpha", ServerEntry { id, connection, tools, secrets: Arc::default() });
     assert_eq!(call().await.error_code(), Some(-32602));
     assert_eq!(stage.registry.redefined(), 1);
+    let told: Vec<_> = stage.registry.take_redefined().into_iter().map(|one| (one.server, one.tool)).collect();
+    assert_eq!(told, [(id, "echo".to_owned())]);
+    assert!(stage.registry.take_redefined().is_empty(), "it is told once");
     assert!(!stage.ask("/mcp", &token, "tools/list", json!({})).await.text.contains("alpha__echo"));
 }

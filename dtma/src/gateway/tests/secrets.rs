@@ -90,6 +90,10 @@ async fn an_answer_with_anothers_secret_or_hidden_characters_is_flagged_and_its_
     assert_eq!(text_of(&stage.call(&token, "alpha__leak", json!({})).await), "[redacted]");
     assert_eq!((counted("foreign_secret").await, counted("invisible").await), (1, 0));
     let hidden = "all is well\u{e0069}\u{e0067}\u{e006e}";
-    assert_eq!(text_of(&stage.call(&token, "alpha__echo", json!({"text": hidden})).await), format!("alpha:{hidden}"));
+    let reply = stage.call(&token, "alpha__echo", json!({"text": hidden})).await;
+    assert_eq!(text_of(&reply), format!("alpha:{hidden}"));
+    assert_eq!(reply.json()["result"]["_meta"]["io.agentopia/flags"], json!(["invisible"]));
     assert_eq!((counted("foreign_secret").await, counted("invisible").await), (1, 1));
+    let signs: Vec<_> = stage.records.take(100).0.iter().map(|access| access.flags.names()).collect();
+    assert_eq!(signs, [vec![], vec![], vec!["foreign_secret"], vec!["invisible"]]);
 }

@@ -1,6 +1,9 @@
 //! From a specification to a container that can be started: image, network, credentials, volume.
 
-use super::{super::fill, Attempt, Stopped, with_source};
+use super::{
+    super::{fill, with_source},
+    Attempt, Stopped,
+};
 use crate::{
     docker::{self, Launch, Network, labels},
     egress,
@@ -66,7 +69,7 @@ impl Attempt {
                 Network::Named { name: name.clone(), dns: opened.dns }
             }
         };
-        let secrets = self.secrets().await?;
+        let secrets = shop.secrets(&self.spec).await?;
         let filled = fill::fill(&self.spec, &secrets);
         env.extend(filled.env);
 
@@ -96,17 +99,6 @@ impl Attempt {
         };
         let container = shop.engine.create(launch).await?;
         Ok((container, secrets.into_values().collect()))
-    }
-
-    async fn secrets(&self) -> Result<BTreeMap<String, Secret>, Stopped> {
-        if self.spec.secrets.is_empty() {
-            return Ok(BTreeMap::new());
-        }
-        let fetched = self.shop.credentials.fetch(self.spec.id).await.map_err(|e| with_source(&e))?;
-        if !fetched.missing.is_empty() {
-            return Err(format!("these credentials are missing: {}", fetched.missing.join(", ")).into());
-        }
-        Ok(fetched.values.into_iter().filter(|(key, _)| self.spec.secrets.contains(key)).collect())
     }
 
     async fn ready(&mut self) -> Result<Ready, Stopped> {

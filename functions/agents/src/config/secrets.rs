@@ -101,7 +101,7 @@ fn header(text: &str) -> Option<(&str, &str)> {
 }
 
 /// `--api-key` is `API_KEY`; an argument without a name is called by its place.
-fn variable(flag: &str, nth: usize) -> String {
+pub(super) fn variable(flag: &str, nth: usize) -> String {
     let name: Vec<String> = flag
         .split(|c: char| !c.is_ascii_alphanumeric())
         .filter(|w| !w.is_empty())
@@ -145,7 +145,7 @@ fn is_plain(value: &str) -> bool {
     !mixed && value.chars().all(|c| c.is_alphanumeric() || "/\\.:,-_ @+*~%?=&#".contains(c))
 }
 
-fn looks_secret(value: &str) -> bool {
+pub(super) fn looks_secret(value: &str) -> bool {
     let address = value.split_once("://").map(|(_, rest)| rest);
     let carries = address.is_some_and(|rest| rest.split(['/', '?', '#']).next().unwrap_or_default().contains('@'))
         || address
@@ -157,7 +157,7 @@ fn looks_secret(value: &str) -> bool {
 }
 
 /// A part of a path that nobody would write: whoever knows the address of a webhook may use it.
-fn is_made(part: &str) -> bool {
+pub(super) fn is_made(part: &str) -> bool {
     let run = part.split(|c: char| !c.is_ascii_alphanumeric()).any(|run| {
         let digits = run.bytes().filter(u8::is_ascii_digit).count();
         run.len() >= 16 && digits > 0 && digits < run.len()

@@ -6,6 +6,7 @@ fn config(command: &str, args: &[&str], env: &[(&str, &str)]) -> McpServerConfig
         command: command.to_owned(),
         args: args.iter().map(|arg| (*arg).to_owned()).collect(),
         env: env.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
+        ..McpServerConfig::default()
     }
 }
 
@@ -167,6 +168,35 @@ fn only_what_docker_passes_on_reaches_the_container() {
     assert_eq!(parsed.env.keys().collect::<Vec<_>>(), ["LEVEL"]);
     assert_eq!(parsed.secrets, ["ABSENT", "TOKEN"]);
     assert_eq!(parsed.values.len(), 1);
+}
+
+fn remote(url: &str, headers: &[(&str, &str)]) -> Result<Parsed, Refusal> {
+    let headers = headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+    parse(&McpServerConfig { url: Some(url.to_owned()), headers, ..McpServerConfig::default() })
+}
+
+#[test]
+fn what_is_secret_in_a_url_and_its_headers_stands_in_neither() {
+    let secret = "k3y5k3y5k3y5k3y5k3y5";
+    let headers = [("Authorization", "Bearer k3y5k3y5k3y5k3y5k3y5"), ("X-Tenant", "acme"), ("X-Api-Key", "<your key>")];
+    let parsed =
+        remote(&format!("https://mcp.example.com/s/{secret}/mcp?tenant=acme&token={secret}"), &headers).expect("read");
+    let wanted = "https://mcp.example.com/s/{URL_SECRET_2}/mcp?tenant=acme&token={TOKEN}";
+    assert_eq!(parsed.source, Source::Remote { url: wanted.to_owned() });
+    let headers: Vec<_> = parsed.env.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    assert_eq!(headers, [("Authorization", "{AUTHORIZATION}"), ("X-Api-Key", "{X_API_KEY}"), ("X-Tenant", "acme")]);
+    assert_eq!(parsed.secrets, ["AUTHORIZATION", "X_API_KEY", "URL_SECRET_2", "TOKEN"]);
+    let values: Vec<_> = parsed.values.iter().map(|(name, value)| (name.as_str(), value.expose())).collect();
+    assert_eq!(values, [("AUTHORIZATION", "Bearer k3y5k3y5k3y5k3y5k3y5"), ("URL_SECRET_2", secret), ("TOKEN", secret)]);
+}
+
+#[test]
+fn a_plain_url_stays_as_it_is_and_one_with_a_command_is_nothing() {
+    let parsed = remote("https://mcp.example.com/mcp?region=eu", &[]).expect("read");
+    assert_eq!(parsed.source, Source::Remote { url: "https://mcp.example.com/mcp?region=eu".to_owned() });
+    assert!(parsed.secrets.is_empty() && parsed.env.is_empty());
+    let both = McpServerConfig { url: Some("https://mcp.example.com".to_owned()), ..config("npx", &["x"], &[]) };
+    assert_eq!(parse(&both).err(), Some(Refusal::Both));
 }
 
 proptest! {

@@ -14,6 +14,8 @@ use std::{
 
 /// What stood in a token whose signature is good.
 pub(super) struct Token {
+    /// As it was shown.
+    text: Box<str>,
     pub(super) claims: Claims,
     pub(super) agent: AgentId,
     pub(super) kid: String,
@@ -25,7 +27,7 @@ pub(super) struct Token {
 }
 
 impl Token {
-    pub(super) fn new(claims: Claims, kid: String, key: PublicKey) -> Result<Self, Refusal> {
+    pub(super) fn new(text: &str, claims: Claims, kid: String, key: PublicKey) -> Result<Self, Refusal> {
         let agent = claims.sub.strip_prefix("agent:").ok_or(Refusal::Malformed)?;
         let agent = agent.parse().map_err(|_| Refusal::Malformed)?;
         let mut granted: HashMap<_, HashMap<_, Vec<_>>> = HashMap::new();
@@ -34,7 +36,7 @@ impl Token {
             server.entry(tool.tool.clone()).or_default().push(place);
         }
         let constraints = claims.tools.iter().map(|_| Constraint::default()).collect();
-        Ok(Self { claims, agent, kid, key, granted, constraints, calls: Arc::default() })
+        Ok(Self { text: text.into(), claims, agent, kid, key, granted, constraints, calls: Arc::default() })
     }
 }
 
@@ -45,6 +47,11 @@ pub struct Checked {
 }
 
 impl Checked {
+    /// Whether it was made from this very token.
+    pub fn is_of(&self, token: &str) -> bool {
+        *self.token.text == *token
+    }
+
     pub fn claims(&self) -> &Claims {
         &self.token.claims
     }

@@ -103,7 +103,7 @@ impl Verifier {
         let parts = jws::parse(token, mint::TYPE, MAX_TOKEN)?;
         let key = self.key(&parts.kid).ok_or(Refusal::UnknownKey)?;
         let claims: Claims = parts.open(&key)?;
-        Token::new(claims, parts.kid, key)
+        Token::new(token, claims, parts.kid, key)
     }
 
     /// True when only reading is allowed.

@@ -19,8 +19,14 @@ const HOSTS: usize = 32;
 pub enum Unfit {
     #[error("{0}")]
     Source(#[from] launch::Refusal),
-    #[error("its address is not an https one")]
+    #[error("its address is not an https one, or its host is not plain")]
     Address,
+    #[error(
+        "a server behind an address has no arguments and no hosts: only its address and its headers are ours to say"
+    )]
+    Elsewhere,
+    #[error("a header that cannot be given: {0}")]
+    Header(String),
     #[error("it has more than 64 arguments, or one that is too long or not text")]
     Arguments,
     #[error("it has more than 64 variables, or one that is too long or not text")]
@@ -68,6 +74,12 @@ pub fn fit(
         Source::Uvx { package: name, version } => package("pypi", name, version),
         Source::Oci { image } => package("oci", image, &None),
         Source::Remote { url } => {
+            if !args.is_empty() || !hosts.is_empty() {
+                return Err(Unfit::Elsewhere);
+            }
+            if let Some((name, _)) = env.iter().find(|(name, value)| !is_header(name, value)) {
+                return Err(Unfit::Header(name.clone()));
+            }
             return if is_address(url) { Ok(source.clone()) } else { Err(Unfit::Address) };
         }
     };
@@ -99,6 +111,33 @@ fn is_host(host: &str) -> bool {
 fn is_address(url: &str) -> bool {
     url.strip_prefix("https://").is_some_and(|rest| {
         let host = rest.split(['/', '?', '#']).next().unwrap_or_default();
-        url.len() <= 1000 && !host.is_empty() && !host.contains('@') && !url.chars().any(|c| c.is_control() || c == ' ')
+        // A secret in the host's name would choose whom all of them are sent to.
+        let plain = |b: u8| b.is_ascii_alphanumeric() || b".-:[]".contains(&b);
+        url.len() <= 1000
+            && !host.is_empty()
+            && host.bytes().all(plain)
+            && !url.chars().any(|c| c.is_control() || c == ' ')
     })
+}
+
+/// What the protocol and HTTP say themselves is nobody's to set.
+fn is_header(name: &str, value: &str) -> bool {
+    const OURS: [&str; 9] = [
+        "host",
+        "connection",
+        "content-length",
+        "content-type",
+        "transfer-encoding",
+        "upgrade",
+        "te",
+        "accept",
+        "last-event-id",
+    ];
+    let lower = name.to_ascii_lowercase();
+    let token = |b: u8| b.is_ascii_alphanumeric() || b"-_".contains(&b);
+    (1..=100).contains(&name.len())
+        && name.bytes().all(token)
+        && !OURS.contains(&&*lower)
+        && !lower.starts_with("mcp-")
+        && value.bytes().all(|b| (0x20..0x7f).contains(&b))
 }

@@ -2,6 +2,7 @@ use super::*;
 use crate::launch;
 use proptest::prelude::*;
 use protocol::{ids::ServerId, server::ServerSpec};
+use std::collections::BTreeMap;
 
 fn server(name: &str) -> ServerSpec {
     ServerSpec {
@@ -82,9 +83,24 @@ fn a_server_that_would_shape_its_own_start_is_not() {
     for host in ["example.com", "example.com:0", "example.com:99999", "a b:443", "http://a:1/"] {
         assert_eq!(fits(&npx("a"), &[], &[], &[host]), Err(Unfit::Hosts), "{host}");
     }
-    for url in ["http://a.example", "https://", "https://user@a.example/", "file:///etc/passwd"] {
+    for url in ["http://a.example", "https://", "https://user@a.example/", "file:///etc/passwd", "https://{HOST}/mcp"] {
         assert_eq!(fits(&Source::Remote { url: url.to_owned() }, &[], &[], &[]), Err(Unfit::Address), "{url}");
     }
+}
+
+#[test]
+fn of_a_remote_server_only_the_address_and_the_headers_are_ours_to_say() {
+    let remote = Source::Remote { url: "https://a.example/{KEY}/mcp?tenant=1".to_owned() };
+    assert_eq!(fits(&remote, &[], &["Authorization", "X-Api-Key"], &[]), Ok(remote.clone()));
+    assert_eq!(fits(&remote, &["--port=1"], &[], &[]), Err(Unfit::Elsewhere));
+    assert_eq!(fits(&remote, &[], &[], &["a.example:443"]), Err(Unfit::Elsewhere));
+    for header in
+        ["Host", "content-length", "Mcp-Session-Id", "MCP-Protocol-Version", "Accept", "a b", "", "a:b", "a\nb"]
+    {
+        assert_eq!(fits(&remote, &[], &[header], &[]), Err(Unfit::Header(header.to_owned())), "{header}");
+    }
+    let split = BTreeMap::from([("X-A".to_owned(), "a\r\nHost: b".to_owned())]);
+    assert_eq!(fit(&remote, &[], &split, &[], &[]), Err(Unfit::Header("X-A".to_owned())));
 }
 
 proptest! {

@@ -7,13 +7,13 @@ use tokio::io::{AsyncRead, AsyncReadExt};
 const HEAD: usize = 256;
 const CHUNK: usize = 64 << 10;
 
-pub(super) enum Line {
+pub(crate) enum Line {
     Whole(Bytes),
     /// The start of a line over the limit; the rest was thrown away.
     TooLong(Bytes),
 }
 
-pub(super) struct Lines<R> {
+pub(crate) struct Lines<R> {
     reader: R,
     buffer: BytesMut,
     /// Bytes of `buffer` in which there is no line break.
@@ -24,13 +24,13 @@ pub(super) struct Lines<R> {
 }
 
 impl<R: AsyncRead + Unpin> Lines<R> {
-    pub(super) fn new(reader: R, max: usize) -> Self {
+    pub(crate) fn new(reader: R, max: usize) -> Self {
         Self { reader, buffer: BytesMut::new(), searched: 0, skipping: None, max }
     }
 
     /// The next line without its break; `None` at the end of the stream. What comes after the last break is dropped:
     /// it is the torn end of a message.
-    pub(super) async fn next(&mut self) -> std::io::Result<Option<Line>> {
+    pub(crate) async fn next(&mut self) -> std::io::Result<Option<Line>> {
         loop {
             if let Some(at) = memchr::memchr(b'\n', &self.buffer[self.searched..]) {
                 let line = self.buffer.split_to(self.searched + at).freeze();

@@ -11,7 +11,7 @@ mod answer;
 mod call;
 mod handshake;
 mod inbound;
-mod lines;
+pub(crate) mod lines;
 mod outbound;
 mod pending;
 mod said;

@@ -1,0 +1,401 @@
+//! A server behind a URL (streamable HTTP), made to look like one behind a pair of byte streams, so that a `Connection` can
+//! be opened over it: each line that goes in is a request of its own, and what comes back, in whatever form, becomes lines.
+//!
+//! One task takes the lines, one for each message waits for what comes of it, one listens for what the server says by itself
+//! where there is a session. All end with the streams.
+
+mod agreed;
+pub(crate) mod events;
+pub(crate) mod headers;
+
+use crate::{
+    code,
+    connection::lines::{Line, Lines},
+    json::Limits,
+    message::Message,
+    reply,
+};
+use agreed::Agreed;
+use bytes::Bytes;
+use events::Events;
+use reqwest::{
+    Response, StatusCode,
+    header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderValue},
+};
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+use tokio::{
+    io::{AsyncWriteExt, DuplexStream, duplex},
+    sync::{Notify, mpsc},
+    task::{AbortHandle, JoinSet},
+    time::{Instant, sleep, timeout},
+};
+
+/// Bytes on their way through either stream.
+const PIPE: usize = 256 << 10;
+/// Messages of the server that wait to be read.
+const QUEUE: usize = 64;
+/// The longest line that is sent; a `Connection` bounds its requests lower.
+const LONGEST: usize = 64 << 20;
+/// For what is only told, and for a farewell.
+const TOLD: Duration = Duration::from_secs(30);
+const FAREWELL: Duration = Duration::from_secs(2);
+/// How long a stream may go on after it has brought its answer, so that its connection can be used again.
+const REST: Duration = Duration::from_secs(1);
+/// Until a stream that broke off is taken up again, where the server says nothing else, and at most.
+const PAUSE: Duration = Duration::from_secs(1);
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+
+/// Where a server is. It has no `Debug`: the URL and the headers may hold credentials.
+pub struct Endpoint {
+    /// It follows no redirects, or credentials would go elsewhere.
+    pub http: reqwest::Client,
+    pub url: reqwest::Url,
+    /// With every request.
+    pub headers: HeaderMap,
+    /// Longest message that the server may send.
+    pub max_message: usize,
+}
+
+/// What `Connection::open` wants.
+pub struct Streams {
+    pub output: DuplexStream,
+    pub input: DuplexStream,
+}
+
+/// Nothing is sent before something is written.
+pub fn streams(endpoint: Endpoint) -> Streams {
+    let (output, answers) = duplex(PIPE);
+    let (input, lines) = duplex(PIPE);
+    let (say, said) = mpsc::channel(QUEUE);
+    tokio::spawn(write(answers, said));
+    let bridge = Bridge { endpoint, agreed: Agreed::default(), say, under_way: Mutex::default(), lost: Notify::new() };
+    tokio::spawn(Arc::new(bridge).run(lines));
+    Streams { output, input }
+}
+
+struct Bridge {
+    endpoint: Endpoint,
+    agreed: Agreed,
+    /// Towards whoever reads the lines.
+    say: mpsc::Sender<Bytes>,
+    /// Requests by their ids, to be ended when they are cancelled.
+    under_way: Mutex<HashMap<String, AbortHandle>>,
+    /// The server is not there, or has forgotten the session.
+    lost: Notify,
+}
+
+/// Why a request has no answer. Nothing of the URL or of what the server wrote is in it.
+#[derive(Debug, thiserror::Error)]
+enum Failure {
+    /// Nobody is there at all.
+    #[error("the server's address does not answer ({0})")]
+    Away(String),
+    #[error("the way to the server failed ({0})")]
+    Broke(String),
+    #[error("the server wants other credentials ({0})")]
+    Credentials(StatusCode),
+    #[error("the server's address answers {0}")]
+    Status(StatusCode),
+    #[error("the server's address gives no answer that is a message")]
+    NoAnswer,
+    #[error("the server's answer broke off")]
+    Broken,
+    #[error("the server's answer is too long, or no text")]
+    Spoilt,
+    #[error("the server has ended the session")]
+    Lost,
+}
+
+impl From<reqwest::Error> for Failure {
+    fn from(error: reqwest::Error) -> Self {
+        let error = error.without_url();
+        let away = error.is_connect();
+        let mut root: &dyn std::error::Error = &error;
+        while let Some(cause) = root.source() {
+            root = cause;
+        }
+        if away { Self::Away(root.to_string()) } else { Self::Broke(root.to_string()) }
+    }
+}
+
+/// The request whose answer a body is expected to hold: its id as JSON text, and its method.
+#[derive(Clone, Copy)]
+struct Wanted<'a> {
+    id: &'a str,
+    method: &'a str,
+}
+
+/// Where a stream of events was when it broke off.
+#[derive(Default)]
+struct Place {
+    last: Option<String>,
+    retry: Option<Duration>,
+}
+
+impl Bridge {
+    async fn run(self: Arc<Self>, lines: DuplexStream) {
+        let mut lines = Lines::new(lines, LONGEST);
+        let mut tasks = JoinSet::new();
+        loop {
+            let line = tokio::select! {
+                // Cancel-safe: what was read of a line stays in the buffer.
+                line = lines.next() => line,
+                // Cancel-safe: work that is not joined stays in the set.
+                Some(_) = tasks.join_next(), if !tasks.is_empty() => continue,
+                // Cancel-safe: a permit is kept.
+                () = self.lost.notified() => break,
+            };
+            match line {
+                Ok(Some(Line::Whole(line))) => self.take(&mut tasks, line).await,
+                Ok(Some(Line::TooLong(_))) => {}
+                Ok(None) | Err(_) => break,
+            }
+        }
+        tasks.shutdown().await;
+        if self.agreed.session().is_some() {
+            let farewell = self.endpoint.http.delete(self.endpoint.url.clone());
+            let farewell = farewell.headers(self.endpoint.headers.clone()).headers(headers::common(&self.agreed));
+            // Whoever does not hear it forgets the session in time.
+            let _ = timeout(FAREWELL, farewell.send()).await;
+        }
+    }
+
+    async fn take(self: &Arc<Self>, tasks: &mut JoinSet<()>, line: Bytes) {
+        let Ok(message) = Message::parse(&line, Limits::ANSWER) else { return };
+        match (message.method.as_deref(), message.id()) {
+            (Some(_), Some(id)) => {
+                let (bridge, sent, id) = (self.clone(), line.clone(), id.as_json().to_owned());
+                let mut under_way = self.under_way();
+                let task = tasks.spawn(async move {
+                    bridge.request(&sent).await;
+                });
+                under_way.insert(id, task);
+            }
+            // Whatever comes next may only come after it.
+            (Some("notifications/initialized"), None) => {
+                self.tell(&line).await;
+                tasks.spawn(self.clone().listen());
+            }
+            (Some("notifications/cancelled"), None) => {
+                if let Some(task) = message.request_id().and_then(|id| self.under_way().remove(id)) {
+                    task.abort();
+                }
+                // A stateless server sees that nobody listens any more.
+                if self.agreed.version().is_some() {
+                    let bridge = self.clone();
+                    tasks.spawn(async move { bridge.tell(&line).await });
+                }
+            }
+            _ => {
+                let bridge = self.clone();
+                tasks.spawn(async move { bridge.tell(&line).await });
+            }
+        }
+    }
+
+    /// Sends a request; its answer, or why there is none, becomes a line.
+    async fn request(&self, line: &Bytes) {
+        let Ok(message) = Message::parse(line, Limits::ANSWER) else { return };
+        let (Some(id), Some(method)) = (message.id(), message.method.as_deref()) else { return };
+        let id = id.as_json();
+        let result = async {
+            let response = self.post(line, &message).await?;
+            if method == "initialize"
+                && let Some(session) =
+                    response.headers().get(headers::SESSION).filter(|_| response.status().is_success())
+            {
+                self.agreed.begin_session(session.clone());
+            }
+            self.answer(response, Wanted { id, method }).await
+        };
+        let result = result.await;
+        self.under_way().remove(id);
+        if let Err(failure) = result {
+            tracing::debug!(%failure, method, "a remote server gave no answer");
+            self.say(&reply::error(Some(id), code::INTERNAL, &failure.to_string(), None)).await;
+            // What has not begun cannot end: then the error is all that there is to say.
+            let begun = !matches!(method, "initialize" | "server/discover");
+            if begun && matches!(failure, Failure::Lost | Failure::Away(_)) {
+                self.lost.notify_one();
+            }
+        }
+    }
+
+    /// Sends what has no answer.
+    async fn tell(&self, line: &Bytes) {
+        let Ok(message) = Message::parse(line, Limits::ANSWER) else { return };
+        match timeout(TOLD, self.post(line, &message)).await {
+            Ok(Ok(response)) if response.status().is_success() => {}
+            Ok(Ok(response)) => tracing::debug!(status = %response.status(), "a remote server took no notification"),
+            Ok(Err(failure)) => tracing::debug!(%failure, "a remote server was not told"),
+            Err(_) => tracing::debug!("a remote server was not told in time"),
+        }
+    }
+
+    async fn post(&self, line: &Bytes, message: &Message<'_>) -> Result<Response, Failure> {
+        let request = self.endpoint.http.post(self.endpoint.url.clone()).headers(self.endpoint.headers.clone());
+        Ok(request.headers(headers::of(message, &self.agreed)).body(line.clone()).send().await?)
+    }
+
+    async fn answer(&self, response: Response, wanted: Wanted<'_>) -> Result<(), Failure> {
+        let status = response.status();
+        if status == StatusCode::NOT_FOUND && self.agreed.session().is_some() {
+            return Err(Failure::Lost);
+        }
+        if status.is_success() && is(&response, "text/event-stream") {
+            return self.follow(response, wanted).await;
+        }
+        let refused = match status {
+            _ if status.is_success() => Failure::NoAnswer,
+            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Failure::Credentials(status),
+            _ => Failure::Status(status),
+        };
+        if !is(&response, "application/json") {
+            return Err(refused);
+        }
+        let body = self.bounded(response).await?;
+        let Ok(message) = Message::parse(&body, Limits::ANSWER) else { return Err(refused) };
+        match message.error() {
+            _ if message.is_answer() && message.id().is_some_and(|id| id.as_json() == wanted.id) => {
+                self.agreed.learn(wanted.method, message.text());
+                self.say(&body).await;
+            }
+            // A refusal may name no request (JSON-RPC 2.0, section 5); this can only be about ours.
+            Some(error) => {
+                let id = wanted.id;
+                self.say(format!("{{\"jsonrpc\":\"2.0\",\"id\":{id},\"error\":{error}}}").as_bytes()).await;
+            }
+            None => return Err(refused),
+        }
+        Ok(())
+    }
+
+    /// Reads a stream until it brings the answer, also where it breaks off in between.
+    async fn follow(&self, mut response: Response, wanted: Wanted<'_>) -> Result<(), Failure> {
+        let mut place = Place::default();
+        loop {
+            if self.read(&mut response, &mut place, Some(wanted)).await? {
+                // The answer is through; what is left is at most the end of the stream.
+                let _ = timeout(REST, async { while let Ok(Some(_)) = response.chunk().await {} }).await;
+                return Ok(());
+            }
+            // Without an id there is nothing that it could be taken up at.
+            if place.last.is_none() {
+                return Err(Failure::Broken);
+            }
+            sleep(place.retry.unwrap_or(PAUSE).min(LONGEST_PAUSE)).await;
+            response = self.get(&place).await?;
+            if !response.status().is_success() || !is(&response, "text/event-stream") {
+                return Err(Failure::Broken);
+            }
+        }
+    }
+
+    /// Hears what the server says outside of answers, for as long as there is a session; a server may have no such stream.
+    async fn listen(self: Arc<Self>) {
+        let (mut place, mut pause) = (Place::default(), PAUSE);
+        loop {
+            let begun = Instant::now();
+            match self.get(&place).await {
+                Ok(mut response) if response.status().is_success() && is(&response, "text/event-stream") => {
+                    if self.read(&mut response, &mut place, None).await.is_err() {
+                        return;
+                    }
+                }
+                Ok(response) if response.status() == StatusCode::NOT_FOUND && self.agreed.session().is_some() => {
+                    return self.lost.notify_one();
+                }
+                Ok(response) if response.status().is_server_error() => {}
+                Ok(_) => return,
+                Err(Failure::Away(_)) => return self.lost.notify_one(),
+                Err(failure) => tracing::debug!(%failure, "a remote server's own stream is not to be had"),
+            }
+            pause = if begun.elapsed() > LONGEST_PAUSE { PAUSE } else { (pause * 2).min(LONGEST_PAUSE) };
+            sleep(place.retry.unwrap_or(pause).clamp(PAUSE, LONGEST_PAUSE)).await;
+        }
+    }
+
+    async fn get(&self, place: &Place) -> Result<Response, Failure> {
+        let mut own = headers::common(&self.agreed);
+        own.insert(ACCEPT, HeaderValue::from_static("text/event-stream"));
+        if let Some(Ok(last)) = place.last.as_deref().map(HeaderValue::from_str) {
+            own.insert(headers::LAST_EVENT, last);
+        }
+        let request = self.endpoint.http.get(self.endpoint.url.clone()).headers(self.endpoint.headers.clone());
+        Ok(request.headers(own).send().await?)
+    }
+
+    /// Passes on what a stream brings, until its end or the answer; true with the answer.
+    async fn read(
+        &self,
+        response: &mut Response,
+        place: &mut Place,
+        wanted: Option<Wanted<'_>>,
+    ) -> Result<bool, Failure> {
+        let mut events = Events::new(self.endpoint.max_message);
+        loop {
+            while let Some(event) = events.next().map_err(|_| Failure::Spoilt)? {
+                place.last = event.id.or(place.last.take());
+                place.retry = event.retry.or(place.retry);
+                if event.data.is_empty() {
+                    continue;
+                }
+                let answered = wanted.filter(|wanted| {
+                    let message = Message::parse(event.data.as_bytes(), Limits::ANSWER);
+                    message.is_ok_and(|m| m.is_answer() && m.id().is_some_and(|id| id.as_json() == wanted.id))
+                });
+                if let Some(wanted) = answered {
+                    self.agreed.learn(wanted.method, &event.data);
+                }
+                self.say(event.data.as_bytes()).await;
+                if answered.is_some() {
+                    return Ok(true);
+                }
+            }
+            match response.chunk().await {
+                Ok(Some(chunk)) => events.push(&chunk),
+                Ok(None) | Err(_) => return Ok(false),
+            }
+        }
+    }
+
+    async fn bounded(&self, mut response: Response) -> Result<Vec<u8>, Failure> {
+        let mut body = Vec::new();
+        while let Some(chunk) = response.chunk().await? {
+            if body.len() + chunk.len() > self.endpoint.max_message {
+                return Err(Failure::Spoilt);
+            }
+            body.extend_from_slice(&chunk);
+        }
+        Ok(body)
+    }
+
+    /// Waits while whoever reads is behind.
+    async fn say(&self, text: &[u8]) {
+        // A break between two tokens of JSON is a space; none stands inside of one.
+        let line: Vec<u8> = text.iter().map(|byte| if matches!(byte, b'\n' | b'\r') { b' ' } else { *byte }).collect();
+        // Whoever read is gone, and this task with it soon.
+        let _ = self.say.send(line.into()).await;
+    }
+
+    fn under_way(&self) -> MutexGuard<'_, HashMap<String, AbortHandle>> {
+        self.under_way.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn is(response: &Response, kind: &str) -> bool {
+    let said = response.headers().get(CONTENT_TYPE).and_then(|said| said.to_str().ok()).unwrap_or_default();
+    said.split(';').next().is_some_and(|said| said.trim().eq_ignore_ascii_case(kind))
+}
+
+async fn write(mut answers: DuplexStream, mut said: mpsc::Receiver<Bytes>) {
+    while let Some(line) = said.recv().await {
+        if answers.write_all(&line).await.is_err() || answers.write_all(b"\n").await.is_err() {
+            return;
+        }
+    }
+}
