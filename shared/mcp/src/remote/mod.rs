@@ -24,7 +24,10 @@ use reqwest::{
 };
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
     time::Duration,
 };
 use tokio::{
@@ -56,7 +59,7 @@ pub struct Endpoint {
     pub url: reqwest::Url,
     /// With every request.
     pub headers: HeaderMap,
-    /// Longest message that the server may send.
+    /// Longest message that the server may send. Of all together, four times as much may be on its way.
     pub max_message: usize,
 }
 
@@ -72,7 +75,14 @@ pub fn streams(endpoint: Endpoint) -> Streams {
     let (input, lines) = duplex(PIPE);
     let (say, said) = mpsc::channel(QUEUE);
     tokio::spawn(write(answers, said));
-    let bridge = Bridge { endpoint, agreed: Agreed::default(), say, under_way: Mutex::default(), lost: Notify::new() };
+    let bridge = Bridge {
+        endpoint,
+        agreed: Agreed::default(),
+        say,
+        under_way: Mutex::default(),
+        coming: AtomicUsize::new(0),
+        lost: Notify::new(),
+    };
     tokio::spawn(Arc::new(bridge).run(lines));
     Streams { output, input }
 }
@@ -84,6 +94,8 @@ struct Bridge {
     say: mpsc::Sender<Bytes>,
     /// Requests by their ids, to be ended when they are cancelled.
     under_way: Mutex<HashMap<String, AbortHandle>>,
+    /// Bytes of messages that are not whole yet.
+    coming: AtomicUsize,
     /// The server is not there, or has forgotten the session.
     lost: Notify,
 }
@@ -104,7 +116,7 @@ enum Failure {
     NoAnswer,
     #[error("the server's answer broke off")]
     Broken,
-    #[error("the server's answer is too long, or no text")]
+    #[error("the server's answers are too long, or no text")]
     Spoilt,
     #[error("the server has ended the session")]
     Lost,
@@ -337,6 +349,7 @@ impl Bridge {
         wanted: Option<Wanted<'_>>,
     ) -> Result<bool, Failure> {
         let mut events = Events::new(self.endpoint.max_message);
+        let mut coming = self.coming();
         loop {
             while let Some(event) = events.next().map_err(|_| Failure::Spoilt)? {
                 place.last = event.id.or(place.last.take());
@@ -357,7 +370,10 @@ impl Bridge {
                 }
             }
             match response.chunk().await {
-                Ok(Some(chunk)) => events.push(&chunk),
+                Ok(Some(chunk)) => {
+                    events.push(&chunk);
+                    coming.are(events.held())?;
+                }
                 Ok(None) | Err(_) => return Ok(false),
             }
         }
@@ -365,13 +381,16 @@ impl Bridge {
 
     async fn bounded(&self, mut response: Response) -> Result<Vec<u8>, Failure> {
         let mut body = Vec::new();
+        let mut coming = self.coming();
         while let Some(chunk) = response.chunk().await? {
-            if body.len() + chunk.len() > self.endpoint.max_message {
-                return Err(Failure::Spoilt);
-            }
+            coming.are(body.len() + chunk.len())?;
             body.extend_from_slice(&chunk);
         }
         Ok(body)
+    }
+
+    fn coming(&self) -> Coming<'_> {
+        Coming { all: &self.coming, own: 0, most: self.endpoint.max_message }
     }
 
     /// Waits while whoever reads is behind.
@@ -384,6 +403,27 @@ impl Bridge {
 
     fn under_way(&self) -> MutexGuard<'_, HashMap<String, AbortHandle>> {
         self.under_way.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What one answer adds to all that is on its way.
+struct Coming<'a> {
+    all: &'a AtomicUsize,
+    own: usize,
+    most: usize,
+}
+
+impl Coming<'_> {
+    fn are(&mut self, bytes: usize) -> Result<(), Failure> {
+        let all = self.all.fetch_add(bytes, Relaxed) + bytes - self.own;
+        self.all.fetch_sub(std::mem::replace(&mut self.own, bytes), Relaxed);
+        if bytes > self.most || all > 4 * self.most { Err(Failure::Spoilt) } else { Ok(()) }
+    }
+}
+
+impl Drop for Coming<'_> {
+    fn drop(&mut self) {
+        self.all.fetch_sub(self.own, Relaxed);
     }
 }
 

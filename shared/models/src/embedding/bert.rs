@@ -141,8 +141,7 @@ impl Bert {
             }
             add(&mut states, &layer.joined.apply(&seen, &mut scratch, halved));
             layer_norm(&mut states, &layer.attention_norm.weight, &layer.attention_norm.bias, self.epsilon);
-            let mut wide = layer.wide.apply(&states, &mut scratch, halved);
-            gelu(&mut wide);
+            let wide = layer.wide.apply_then(&states, &mut scratch, halved, gelu);
             add(&mut states, &layer.narrow.apply(&wide, &mut scratch, halved));
             layer_norm(&mut states, &layer.norm.weight, &layer.norm.bias, self.epsilon);
         }

@@ -41,6 +41,17 @@ impl Linear {
 
     /// With `halved`, two processors do half of the outputs each; to be called by a thread of rayon's then.
     pub(super) fn apply(&self, x: &[f32], scratch: &mut Scratch, halved: bool) -> Vec<f32> {
+        self.apply_then(x, scratch, halved, |_| {})
+    }
+
+    /// The same, and `then` over what came out, in parts.
+    pub(super) fn apply_then(
+        &self,
+        x: &[f32],
+        scratch: &mut Scratch,
+        halved: bool,
+        then: impl Fn(&mut [f32]) + Sync,
+    ) -> Vec<f32> {
         let rows = x.len() / self.inputs;
         let outputs = self.bias.len();
         // Blocks of six rows: for each input the six values, zeros below the last row.
@@ -55,6 +66,7 @@ impl Linear {
         let product = |panels: &[u32], bias: &[f32]| {
             let mut out = vec![0.0; rows * bias.len()];
             Arch::new().dispatch(Product { panels, bias, inputs: self.inputs, blocks, out: &mut out });
+            then(&mut out);
             out
         };
         let first = outputs / PANEL / 2;
