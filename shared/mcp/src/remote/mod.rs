@@ -5,7 +5,9 @@
 //! where there is a session. All end with the streams.
 
 mod agreed;
+mod answer;
 pub(crate) mod events;
+mod failure;
 pub(crate) mod headers;
 
 use crate::{
@@ -16,18 +18,16 @@ use crate::{
     reply,
 };
 use agreed::Agreed;
+use answer::{Place, Wanted, is};
 use bytes::Bytes;
-use events::Events;
+use failure::Failure;
 use reqwest::{
     Response, StatusCode,
-    header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderValue},
+    header::{ACCEPT, HeaderMap, HeaderValue},
 };
 use std::{
     collections::HashMap,
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicUsize, Ordering::Relaxed},
-    },
+    sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::AtomicUsize},
     time::Duration,
 };
 use tokio::{
@@ -46,8 +46,6 @@ const LONGEST: usize = 64 << 20;
 /// For what is only told, and for a farewell.
 const TOLD: Duration = Duration::from_secs(30);
 const FAREWELL: Duration = Duration::from_secs(2);
-/// How long a stream may go on after it has brought its answer, so that its connection can be used again.
-const REST: Duration = Duration::from_secs(1);
 /// Until a stream that broke off is taken up again, where the server says nothing else, and at most.
 const PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
@@ -98,54 +96,6 @@ struct Bridge {
     coming: AtomicUsize,
     /// The server is not there, or has forgotten the session.
     lost: Notify,
-}
-
-/// Why a request has no answer. Nothing of the URL or of what the server wrote is in it.
-#[derive(Debug, thiserror::Error)]
-enum Failure {
-    /// Nobody is there at all.
-    #[error("the server's address does not answer ({0})")]
-    Away(String),
-    #[error("the way to the server failed ({0})")]
-    Broke(String),
-    #[error("the server wants other credentials ({0})")]
-    Credentials(StatusCode),
-    #[error("the server's address answers {0}")]
-    Status(StatusCode),
-    #[error("the server's address gives no answer that is a message")]
-    NoAnswer,
-    #[error("the server's answer broke off")]
-    Broken,
-    #[error("the server's answers are too long, or no text")]
-    Spoilt,
-    #[error("the server has ended the session")]
-    Lost,
-}
-
-impl From<reqwest::Error> for Failure {
-    fn from(error: reqwest::Error) -> Self {
-        let error = error.without_url();
-        let away = error.is_connect();
-        let mut root: &dyn std::error::Error = &error;
-        while let Some(cause) = root.source() {
-            root = cause;
-        }
-        if away { Self::Away(root.to_string()) } else { Self::Broke(root.to_string()) }
-    }
-}
-
-/// The request whose answer a body is expected to hold: its id as JSON text, and its method.
-#[derive(Clone, Copy)]
-struct Wanted<'a> {
-    id: &'a str,
-    method: &'a str,
-}
-
-/// Where a stream of events was when it broke off.
-#[derive(Default)]
-struct Place {
-    last: Option<String>,
-    retry: Option<Duration>,
 }
 
 impl Bridge {
@@ -253,60 +203,6 @@ impl Bridge {
         Ok(request.headers(headers::of(message, &self.agreed)).body(line.clone()).send().await?)
     }
 
-    async fn answer(&self, response: Response, wanted: Wanted<'_>) -> Result<(), Failure> {
-        let status = response.status();
-        if status == StatusCode::NOT_FOUND && self.agreed.session().is_some() {
-            return Err(Failure::Lost);
-        }
-        if status.is_success() && is(&response, "text/event-stream") {
-            return self.follow(response, wanted).await;
-        }
-        let refused = match status {
-            _ if status.is_success() => Failure::NoAnswer,
-            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Failure::Credentials(status),
-            _ => Failure::Status(status),
-        };
-        if !is(&response, "application/json") {
-            return Err(refused);
-        }
-        let body = self.bounded(response).await?;
-        let Ok(message) = Message::parse(&body, Limits::ANSWER) else { return Err(refused) };
-        match message.error() {
-            _ if message.is_answer() && message.id().is_some_and(|id| id.as_json() == wanted.id) => {
-                self.agreed.learn(wanted.method, message.text());
-                self.say(&body).await;
-            }
-            // A refusal may name no request (JSON-RPC 2.0, section 5); this can only be about ours.
-            Some(error) => {
-                let id = wanted.id;
-                self.say(format!("{{\"jsonrpc\":\"2.0\",\"id\":{id},\"error\":{error}}}").as_bytes()).await;
-            }
-            None => return Err(refused),
-        }
-        Ok(())
-    }
-
-    /// Reads a stream until it brings the answer, also where it breaks off in between.
-    async fn follow(&self, mut response: Response, wanted: Wanted<'_>) -> Result<(), Failure> {
-        let mut place = Place::default();
-        loop {
-            if self.read(&mut response, &mut place, Some(wanted)).await? {
-                // The answer is through; what is left is at most the end of the stream.
-                let _ = timeout(REST, async { while let Ok(Some(_)) = response.chunk().await {} }).await;
-                return Ok(());
-            }
-            // Without an id there is nothing that it could be taken up at.
-            if place.last.is_none() {
-                return Err(Failure::Broken);
-            }
-            sleep(place.retry.unwrap_or(PAUSE).min(LONGEST_PAUSE)).await;
-            response = self.get(&place).await?;
-            if !response.status().is_success() || !is(&response, "text/event-stream") {
-                return Err(Failure::Broken);
-            }
-        }
-    }
-
     /// Hears what the server says outside of answers, for as long as there is a session; a server may have no such stream.
     async fn listen(self: Arc<Self>) {
         let (mut place, mut pause) = (Place::default(), PAUSE);
@@ -341,58 +237,6 @@ impl Bridge {
         Ok(request.headers(own).send().await?)
     }
 
-    /// Passes on what a stream brings, until its end or the answer; true with the answer.
-    async fn read(
-        &self,
-        response: &mut Response,
-        place: &mut Place,
-        wanted: Option<Wanted<'_>>,
-    ) -> Result<bool, Failure> {
-        let mut events = Events::new(self.endpoint.max_message);
-        let mut coming = self.coming();
-        loop {
-            while let Some(event) = events.next().map_err(|_| Failure::Spoilt)? {
-                place.last = event.id.or(place.last.take());
-                place.retry = event.retry.or(place.retry);
-                if event.data.is_empty() {
-                    continue;
-                }
-                let answered = wanted.filter(|wanted| {
-                    let message = Message::parse(event.data.as_bytes(), Limits::ANSWER);
-                    message.is_ok_and(|m| m.is_answer() && m.id().is_some_and(|id| id.as_json() == wanted.id))
-                });
-                if let Some(wanted) = answered {
-                    self.agreed.learn(wanted.method, &event.data);
-                }
-                self.say(event.data.as_bytes()).await;
-                if answered.is_some() {
-                    return Ok(true);
-                }
-            }
-            match response.chunk().await {
-                Ok(Some(chunk)) => {
-                    events.push(&chunk);
-                    coming.are(events.held())?;
-                }
-                Ok(None) | Err(_) => return Ok(false),
-            }
-        }
-    }
-
-    async fn bounded(&self, mut response: Response) -> Result<Vec<u8>, Failure> {
-        let mut body = Vec::new();
-        let mut coming = self.coming();
-        while let Some(chunk) = response.chunk().await? {
-            coming.are(body.len() + chunk.len())?;
-            body.extend_from_slice(&chunk);
-        }
-        Ok(body)
-    }
-
-    fn coming(&self) -> Coming<'_> {
-        Coming { all: &self.coming, own: 0, most: self.endpoint.max_message }
-    }
-
     /// Waits while whoever reads is behind.
     async fn say(&self, text: &[u8]) {
         // A break between two tokens of JSON is a space; none stands inside of one.
@@ -404,32 +248,6 @@ impl Bridge {
     fn under_way(&self) -> MutexGuard<'_, HashMap<String, AbortHandle>> {
         self.under_way.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// What one answer adds to all that is on its way.
-struct Coming<'a> {
-    all: &'a AtomicUsize,
-    own: usize,
-    most: usize,
-}
-
-impl Coming<'_> {
-    fn are(&mut self, bytes: usize) -> Result<(), Failure> {
-        let all = self.all.fetch_add(bytes, Relaxed) + bytes - self.own;
-        self.all.fetch_sub(std::mem::replace(&mut self.own, bytes), Relaxed);
-        if bytes > self.most || all > 4 * self.most { Err(Failure::Spoilt) } else { Ok(()) }
-    }
-}
-
-impl Drop for Coming<'_> {
-    fn drop(&mut self) {
-        self.all.fetch_sub(self.own, Relaxed);
-    }
-}
-
-fn is(response: &Response, kind: &str) -> bool {
-    let said = response.headers().get(CONTENT_TYPE).and_then(|said| said.to_str().ok()).unwrap_or_default();
-    said.split(';').next().is_some_and(|said| said.trim().eq_ignore_ascii_case(kind))
 }
 
 async fn write(mut answers: DuplexStream, mut said: mpsc::Receiver<Bytes>) {
