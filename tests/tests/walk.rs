@@ -91,7 +91,7 @@ fn asks_for_keys_once(agentopia: &Agentopia) {
 /// Whether any file below this folder holds these bytes; the database's are behind a link.
 fn holds(folder: &Path, bytes: &[u8]) -> bool {
     let found = Command::new("grep")
-        .args(["--dereference-recursive", "--quiet", "--binary-files=text", "--fixed-strings", "--"])
+        .args(["--dereference-recursive", "--devices=skip", "--quiet", "--binary-files=text", "--fixed-strings", "--"])
         .arg(String::from_utf8_lossy(bytes).as_ref())
         .arg(folder)
         .status();

@@ -103,7 +103,7 @@ mod tests {
         let call = |n: usize| {
             let mut arguments = [0; 32];
             arguments[..8].copy_from_slice(&n.to_le_bytes());
-            let tool = if n % 2 == 0 { "even" } else { "odd" };
+            let tool = if n < 3_000 { "early" } else { "late" };
             let (server, tool, outcome) = ("time".into(), tool.into(), Outcome::Answered);
             let (values, run, trace, flags) = (Some("{}".into()), None, None, Flags::default());
             Access { at: 1, agent, run, server, tool, arguments, values, outcome, micros: 1, trace, flags }
