@@ -220,6 +220,27 @@ async fn an_expired_credential_is_gone_for_every_reader() {
 }
 
 #[tokio::test]
+async fn what_runs_with_an_expired_credential_starts_anew_without_it() {
+    let scene = Scene::new().await;
+    let (_, mine, server) = scene.deploy(scene.owner).await;
+    let other = testkit::user(&scene.db).await;
+    let (_, theirs, _) = scene.deploy(other).await;
+    scene.store("io.example/server", "A", "mine").await;
+    scene.store_as(other, "io.example/server", "A", "theirs").await;
+    let before = (scene.generation(mine).await, scene.generation(theirs).await);
+    assert_eq!(scene.db.database.credential_expire(&Caller::service()).await.expect("swept"), 0);
+    assert_eq!((scene.generation(mine).await, scene.generation(theirs).await), before, "nothing has ended");
+
+    let revision = format!("select revision from app.server where id = '{server}'");
+    let was = scene.db.value(&revision).await;
+    scene.db.run(&format!("update app.credential set expires_at = now() where owner = '{}'", scene.owner)).await;
+    assert_eq!(scene.db.database.credential_expire(&Caller::service()).await.expect("swept"), 1);
+    assert_ne!(scene.generation(mine).await, before.0);
+    assert_ne!(scene.db.value(&revision).await, was);
+    assert_eq!(scene.generation(theirs).await, before.1, "another's is not touched");
+}
+
+#[tokio::test]
 async fn swapped_rows_are_noticed() {
     let scene = Scene::new().await;
     let (caller, _, server) = scene.deploy(scene.owner).await;
