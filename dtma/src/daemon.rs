@@ -28,6 +28,7 @@ use crate::{
     egress::{self, Egress, Firewall, Guard},
     events::{Refusals, Sources, Uploader},
     gateway::{self, Front, Parts, Records, Registry, RequestLog, Settings},
+    kept::Kept,
     ledger::{Enrolment, Ledger},
     link::{CheckIn, Client, Report, Waker, client::Device, credentials::Vault},
     packages::{Packages, Registry as PackageRegistry},
@@ -82,7 +83,7 @@ pub(crate) async fn run(
     let client = Client::new(&enrolment.control_plane)?;
     let device = Device { client, identity, toolbox: enrolment.toolbox_id };
 
-    let engine = Engine::with_pipes(Pipes::new(ledger.pipes()));
+    let engine = Engine::new(Pipes::new(ledger.pipes()));
     let ca = options.ca();
     let home = std::env::home_dir().unwrap_or_else(|| PathBuf::from("/"));
     let packages = Packages::new(
@@ -108,6 +109,7 @@ pub(crate) async fn run(
             ..Default::default()
         }),
         credentials: Arc::new(vault),
+        kept: Kept::here(),
         statuses: statuses.clone(),
         limits: options.limits(),
         ca,
@@ -178,7 +180,7 @@ pub(crate) async fn run(
         desired,
         heard: hear,
     };
-    let router = gateway::router(Parts {
+    let endpoint = gateway::Endpoint::new(Parts {
         registry,
         verifier,
         requests,
@@ -217,7 +219,7 @@ pub(crate) async fn run(
     let serving = async move {
         let mut end = End::Told;
         let told = async { end = ending.wait(accepting, rolled_back).await };
-        gateway::serve(front, router, told, GRACE).await.map(|()| end)
+        gateway::serve(front, endpoint, told, GRACE).await.map(|()| end)
     };
     let end = wire.run(serving).await?;
     if end == End::Told {

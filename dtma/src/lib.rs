@@ -7,6 +7,7 @@ pub mod docker;
 pub mod egress;
 pub mod events;
 pub mod gateway;
+pub mod kept;
 pub mod ledger;
 pub mod link;
 pub mod packages;

@@ -96,7 +96,7 @@ async fn staged(mut command: Command) -> (Connection, Client, tokio::process::Ch
     let registry = Registry::default();
     let entry = ServerEntry { id: ServerId::new(), connection: connection.clone(), tools, secrets: Arc::default() };
     registry.insert("real", entry);
-    let router = gateway::router(Parts {
+    let endpoint = gateway::Endpoint::new(Parts {
         registry,
         verifier,
         requests: Arc::new(RequestLog::default()),
@@ -109,7 +109,7 @@ async fn staged(mut command: Command) -> (Connection, Client, tokio::process::Ch
     let url = format!("http://{}/mcp/real", listener.local_addr().unwrap());
     tokio::spawn(gateway::serve(
         gateway::Front::plain(listener).unwrap(),
-        router,
+        endpoint,
         std::future::pending(),
         Duration::ZERO,
     ));

@@ -122,7 +122,7 @@ fn start_gateway() -> Result<(SocketAddr, Issuer), Failure> {
             registry.insert("echo", ServerEntry { id: ServerId::new(), connection, tools, secrets: Arc::default() });
             let bearer = Bearer { toolbox, owner, agent: AgentId::new(), run: None, epoch: 1 };
             ready.send((listener.local_addr()?, Issuer { minter, bearer, tools: granted }))?;
-            let router = gateway::router(Parts {
+            let endpoint = gateway::Endpoint::new(Parts {
                 registry,
                 verifier,
                 requests: Arc::new(RequestLog::default()),
@@ -131,7 +131,7 @@ fn start_gateway() -> Result<(SocketAddr, Issuer), Failure> {
                 heard: tokio::sync::watch::channel(()).1,
                 settings: Settings::default(),
             });
-            gateway::serve(gateway::Front::plain(listener)?, router, std::future::pending(), Duration::ZERO).await?;
+            gateway::serve(gateway::Front::plain(listener)?, endpoint, std::future::pending(), Duration::ZERO).await?;
             Ok(())
         })
     });

@@ -1,5 +1,11 @@
 use super::{Uninstall, enrolled, status::is_running};
-use crate::{config::StateOption, docker::Engine, egress::Firewall, ledger::Ledger};
+use crate::{
+    config::StateOption,
+    docker::{self, Engine, Pipes, labels},
+    egress::Firewall,
+    kept::Kept,
+    ledger::Ledger,
+};
 use anyhow::{Context, bail};
 use futures::future::try_join_all;
 use protocol::ids::ToolboxId;
@@ -8,7 +14,7 @@ use std::{fs, io::Write};
 pub(super) async fn stop_servers(state: &StateOption) -> anyhow::Result<()> {
     let (ledger, enrolment) = enrolled(state)?;
     not_running(&ledger)?;
-    let stopped = stop(&Engine::new(), enrolment.toolbox_id).await?;
+    let stopped = stop(&engine(&ledger), enrolment.toolbox_id).await?;
     println!("{stopped} servers stopped; their data stays");
     Ok(())
 }
@@ -20,7 +26,7 @@ impl Uninstall {
         if !self.yes && !agreed(self.keep_data)? {
             bail!("nothing was removed");
         }
-        let (engine, toolbox) = (Engine::new(), enrolment.toolbox_id);
+        let (engine, toolbox) = (engine(&ledger), enrolment.toolbox_id);
         stop(&engine, toolbox).await?;
         for network in engine.networks(toolbox).await? {
             engine.remove_network(&network).await?;
@@ -48,21 +54,31 @@ impl Uninstall {
     }
 }
 
+fn engine(ledger: &Ledger) -> Engine {
+    Engine::new(Pipes::new(ledger.pipes()))
+}
+
 async fn stop(engine: &Engine, toolbox: ToolboxId) -> anyhow::Result<usize> {
     let containers =
         engine.containers(toolbox).await.context("Docker cannot be asked what runs; start it and try again")?;
     // One that only carries our label is somebody else's.
-    let containers: Vec<_> = containers.into_iter().filter(|container| container.server.is_some()).collect();
-    let stopping = containers.iter().map(|container| async {
+    let ours: Vec<_> = containers
+        .into_iter()
+        .filter_map(|container| Some((labels::name(toolbox, container.server?), container)))
+        .collect();
+    let kept = Kept::here();
+    let stopping = ours.iter().map(|(name, container)| async {
         engine.stop(&container.id, 3).await?;
-        engine.remove(&container.id).await
+        engine.remove(&container.id).await?;
+        kept.forget(name);
+        Ok::<_, docker::Error>(())
     });
     try_join_all(stopping).await?;
     // What a daemon was installing when it ended.
     for id in engine.leftovers(toolbox).await? {
         engine.remove(&id).await?;
     }
-    Ok(containers.len())
+    Ok(ours.len())
 }
 
 /// It would start them again.

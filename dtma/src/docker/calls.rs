@@ -9,10 +9,7 @@ use bollard::{
     },
 };
 use futures::StreamExt;
-use protocol::{
-    chat::Secret,
-    ids::{ServerId, ToolboxId},
-};
+use protocol::ids::{ServerId, ToolboxId};
 use serde::{Deserialize, Serialize};
 use std::{collections::HashMap, time::Duration};
 
@@ -43,10 +40,10 @@ pub struct Exit {
     pub started_at: Option<protocol::Timestamp>,
 }
 
-/// What a container was made with. No `Debug`: its environment may hold secrets.
+/// What a container was made with.
+#[derive(Debug)]
 pub struct Inspected {
     pub labels: HashMap<String, String>,
-    pub env: Vec<(String, Secret)>,
     /// Its first process, as the machine numbers it, while it runs.
     pub process: Option<u32>,
     pub started_at: Option<protocol::Timestamp>,
@@ -106,8 +103,8 @@ impl Engine {
         let _alone = self.room.lock().await;
         self.has_room(launch.limits).await?;
         let options = CreateContainerOptionsBuilder::new().name(&launch.name).build();
-        let pipes = self.pipes.as_ref().map(|pipes| pipes.make(&launch.name)).transpose()?;
-        let call = self.client().await?.create_container(Some(options), launch.body(pipes.as_deref()));
+        let pipes = self.pipes.make(&launch.name)?;
+        let call = self.client().await?.create_container(Some(options), launch.body(&pipes));
         Ok(deadline("create", SLOW, call).await?.id)
     }
 
@@ -157,11 +154,8 @@ impl Engine {
         let config = seen.config.unwrap_or_default();
         let state = seen.state.unwrap_or_default();
         let process = state.pid.and_then(|pid| u32::try_from(pid).ok());
-        let pair =
-            |pair: String| pair.split_once('=').map(|(key, value)| (key.to_owned(), Secret::new(value.to_owned())));
         Ok(Inspected {
             labels: config.labels.unwrap_or_default(),
-            env: config.env.unwrap_or_default().into_iter().filter_map(pair).collect(),
             process: process.filter(|pid| *pid != 0),
             started_at: state.started_at.and_then(|at| at.parse().ok()),
         })

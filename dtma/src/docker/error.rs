@@ -18,6 +18,10 @@ pub enum Error {
     Refused(String),
     #[error("the pipes to a server at {} cannot be used", path.display())]
     Pipes { path: PathBuf, source: io::Error },
+    #[error("{0} cannot be given to a server: it is too long or has a zero byte in it")]
+    Given(String),
+    #[error("a server took not all that it is given")]
+    Giving(#[source] io::Error),
     #[error("this machine is full: {0}")]
     Full(String),
 }

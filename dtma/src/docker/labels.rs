@@ -11,9 +11,6 @@ pub const SPEC: &str = "agentopia.spec-digest";
 pub const REVISION: &str = "agentopia.revision";
 /// The version or digest that was resolved for it.
 pub const PINNED: &str = "agentopia.pinned";
-/// How its standard streams are reached: [`PIPES`], or absent for Docker's attach.
-pub const STREAMS: &str = "agentopia.streams";
-pub const PIPES: &str = "pipes";
 /// The [`super::RECIPE`] that the container was made by.
 pub const RECIPE: &str = "agentopia.recipe";
 /// On a throw-away container: the toolbox that made it. Another label than [`TOOLBOX`], because Docker copies a container's

@@ -29,7 +29,7 @@ pub const GVISOR: &str = "runsc";
 
 /// Counts up when this file changes what a container is. It stands on each container; one that runs keeps the older until it
 /// next starts, so that an upgrade of the daemon restarts nothing.
-pub const RECIPE: u32 = 2;
+pub const RECIPE: u32 = 3;
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Limits {
@@ -59,7 +59,8 @@ pub enum Network {
     },
 }
 
-/// A server's container to be. It has no `Debug`: the environment may hold secrets.
+/// A server's container to be. Nothing in it is secret: that is [`super::given::Given`].
+#[derive(Debug)]
 pub struct Launch {
     pub name: String,
     pub image: String,
@@ -80,21 +81,16 @@ pub struct Launch {
 }
 
 impl Launch {
-    /// With `pipes`, the folder of the server's pipes and its init.
-    pub(super) fn body(mut self, pipes: Option<&Path>) -> ContainerCreateBody {
+    /// `pipes`: the folder of the server's pipes and its init.
+    pub(super) fn body(self, pipes: &Path) -> ContainerCreateBody {
         let limits = self.limits;
-        let mut command = self.command;
-        let mut mounts = vec![Mount {
+        let data = Mount {
             target: Some(DATA.into()),
             source: Some(self.volume),
             typ: Some(MountType::VOLUME),
             ..Default::default()
-        }];
-        if let Some(pipes) = pipes {
-            mounts.push(read_only(pipes.display().to_string(), pipes::MOUNT));
-            command.insert(0, format!("{}/init", pipes::MOUNT));
-            self.labels.insert(labels::STREAMS.into(), labels::PIPES.into());
-        }
+        };
+        let mut mounts = vec![data, read_only(pipes.display().to_string(), pipes::MOUNT)];
         if let Some(ca) = self.ca {
             mounts.push(read_only(ca, CA));
         }
@@ -152,8 +148,8 @@ impl Launch {
         };
         ContainerCreateBody {
             image: Some(self.image),
-            cmd: Some(command.split_off(command.len().min(1))),
-            entrypoint: Some(command),
+            cmd: Some(self.command),
+            entrypoint: Some(vec![format!("{}/init", pipes::MOUNT)]),
             user: Some(USER.into()),
             env: Some(self.env.into_iter().map(|(key, value)| format!("{key}={value}")).collect()),
             labels: Some(said),
@@ -161,12 +157,6 @@ impl Launch {
             healthcheck: Some(HealthConfig { test: Some(vec!["NONE".into()]), ..Default::default() }),
             stop_signal: Some("SIGTERM".into()),
             tty: Some(false),
-            attach_stdin: Some(true),
-            attach_stdout: Some(true),
-            attach_stderr: Some(true),
-            open_stdin: Some(true),
-            // Stays open when the daemon goes: the next one attaches again.
-            stdin_once: Some(false),
             host_config: Some(host),
             ..Default::default()
         }
@@ -187,7 +177,7 @@ fn read_only(from: String, to: &str) -> Mount {
 mod tests {
     use super::*;
 
-    fn launch(network: Network, ca: Option<&str>, pipes: Option<&str>) -> ContainerCreateBody {
+    fn launch(network: Network, ca: Option<&str>) -> ContainerCreateBody {
         Launch {
             name: "n".into(),
             image: "i".into(),
@@ -201,12 +191,12 @@ mod tests {
             ca: ca.map(Into::into),
             limits: Limits::default(),
         }
-        .body(pipes.map(Path::new))
+        .body(Path::new("/state/io/n"))
     }
 
     #[test]
     fn everything_is_off_that_a_server_does_not_need() {
-        let body = launch(Network::None, None, None);
+        let body = launch(Network::None, None);
         let host = body.host_config.unwrap();
         assert_eq!(host.cap_drop.unwrap(), ["ALL"]);
         let options = host.security_opt.unwrap();
@@ -219,33 +209,36 @@ mod tests {
         assert_eq!(host.binds, None);
         // Its own volume, and memory over what the image calls one.
         let mounts: Vec<_> = host.mounts.unwrap().into_iter().map(|mount| (mount.target.unwrap(), mount.typ)).collect();
-        let kinds = [("/data".to_owned(), Some(MountType::VOLUME)), ("/cache".to_owned(), Some(MountType::TMPFS))];
+        let kinds = [
+            ("/data".to_owned(), Some(MountType::VOLUME)),
+            ("/run/agentopia".to_owned(), Some(MountType::BIND)),
+            ("/cache".to_owned(), Some(MountType::TMPFS)),
+        ];
         assert_eq!(mounts, kinds);
         assert_eq!(host.runtime, None);
         assert_eq!(body.healthcheck.unwrap().test.unwrap(), ["NONE"]);
         assert_eq!(body.labels.unwrap()["agentopia.install"], "");
         assert_eq!(body.user.unwrap(), "65532:65532");
-        assert_eq!((body.entrypoint.unwrap(), body.cmd.unwrap()), (vec!["serve".into()], vec!["--all".to_owned()]));
-        assert_eq!((body.open_stdin, body.stdin_once, body.tty), (Some(true), Some(false), Some(false)));
+        // None of its streams is Docker's.
+        assert_eq!((body.open_stdin, body.attach_stdin, body.attach_stdout), (None, None, None));
     }
 
     #[test]
     fn a_network_and_certificates_come_only_when_asked_for() {
         let network = Network::Named { name: "net".into(), dns: [198, 18, 0, 1].into() };
-        let host = launch(network, Some("/etc/ca"), None).host_config.unwrap();
+        let host = launch(network, Some("/etc/ca")).host_config.unwrap();
         assert_eq!(host.network_mode.unwrap(), "net");
         assert_eq!(host.dns.unwrap(), ["198.18.0.1"]);
         let mounts = host.mounts.unwrap();
-        assert_eq!(mounts.len(), 3);
-        assert_eq!(mounts[1].read_only, Some(true));
+        assert_eq!(mounts.len(), 4);
+        assert_eq!(mounts[2].read_only, Some(true));
     }
 
     #[test]
-    fn with_pipes_the_init_comes_first_and_cannot_be_written() {
-        let body = launch(Network::None, None, Some("/state/io/n"));
+    fn the_init_comes_first_and_cannot_be_written() {
+        let body = launch(Network::None, None);
         assert_eq!(body.entrypoint.unwrap(), ["/run/agentopia/init"]);
         assert_eq!(body.cmd.unwrap(), ["serve", "--all"]);
-        assert_eq!(body.labels.unwrap()[labels::STREAMS], labels::PIPES);
         let mounts = body.host_config.unwrap().mounts.unwrap();
         assert_eq!(mounts[1].source.as_deref(), Some("/state/io/n"));
         assert_eq!(mounts[1].read_only, Some(true));

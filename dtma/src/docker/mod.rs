@@ -4,6 +4,7 @@
 mod attach;
 mod calls;
 mod error;
+pub mod given;
 mod image;
 mod install;
 pub mod labels;
@@ -36,28 +37,24 @@ const SLOW: Duration = Duration::from_secs(60);
 const CLIENT_SECONDS: u64 = 900;
 
 /// A connection to the machine's Docker engine, made when it is first needed and again after it failed.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub struct Engine {
     client: Arc<OnceCell<bollard::Docker>>,
-    /// Where servers' streams are; without it they go through Docker.
-    pipes: Option<Pipes>,
+    /// Where servers' streams are.
+    pipes: Pipes,
     /// Held from looking for room until it is taken.
     room: Arc<Mutex<()>>,
 }
 
 impl Engine {
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    pub fn with_pipes(pipes: Pipes) -> Self {
-        Self { pipes: Some(pipes), ..Self::default() }
+    pub fn new(pipes: Pipes) -> Self {
+        Self { client: Arc::default(), pipes, room: Arc::default() }
     }
 
     /// Takes away what a server had besides its container and its volume, which stays.
     pub async fn forget(&self, name: &str) -> Result<(), Error> {
         self.remove_network(name).await?;
-        self.pipes.iter().try_for_each(|pipes| pipes.remove(name))
+        self.pipes.remove(name)
     }
 
     async fn client(&self) -> Result<&bollard::Docker, Error> {

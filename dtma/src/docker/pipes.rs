@@ -3,7 +3,7 @@
 //!
 //! What a server writes while no daemon is there waits in the pipe; when that is full, the server waits too.
 
-use super::{Attached, Error, Inspected, labels};
+use super::{Attached, Error};
 use rustix::{
     fs::{CWD, FileType, Mode, mknodat},
     pipe::fcntl_setpipe_size,
@@ -108,13 +108,6 @@ impl Pipes {
         });
         Ok(Attached { output: Box::new(output), input: Box::pin(input) })
     }
-}
-
-/// The name of a container whose streams are pipes.
-pub(super) fn name(seen: &Inspected) -> Option<String> {
-    let label = |key: &str| seen.labels.get(key);
-    label(labels::STREAMS).filter(|streams| *streams == labels::PIPES)?;
-    Some(labels::name(label(labels::TOOLBOX)?.parse().ok()?, label(labels::SERVER)?.parse().ok()?))
 }
 
 /// The pipes as a running server's own process has them: still the right ones when the folder was deleted or restored

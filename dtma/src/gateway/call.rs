@@ -3,7 +3,7 @@
 use super::{
     Caller, body,
     denial::Denial,
-    era, now, own, params,
+    era, own, params,
     record::{Outcome, TraceId},
     registry::Server,
     send::{Target, send},
@@ -28,7 +28,7 @@ pub(super) async fn call(caller: &Caller<'_>, message: &Message<'_>) -> Result<R
         (own::CALL, None) => {
             let inner = own::unwrap_call(message).map_err(wrong)?;
             let inner = Message::parse(&inner, Limits::REQUEST).map_err(|refused| wrong(refused.to_string()))?;
-            tool(caller, &inner, false).await
+            Box::pin(tool(caller, &inner, false)).await
         }
         _ => tool(caller, message, caller.stateless).await,
     }
@@ -46,7 +46,7 @@ async fn tool(caller: &Caller<'_>, message: &Message<'_>, mirrored: bool) -> Res
         None => name.split_once("__").unwrap_or((name, "")),
     };
     let arguments = message.arguments().unwrap_or("{}");
-    let (at, started, trace) = (now_millis(), Instant::now(), message.trace().and_then(TraceId::read));
+    let (at, started, trace) = (millis(caller), Instant::now(), message.trace().and_then(TraceId::read));
     let found = snapshot.servers.get(server).and_then(|server| Some((server, server.tool(tool)?)));
     let verdict = match found {
         Some((_, (_, offer))) => allows(caller, server, tool, &offer.digest, arguments),
@@ -76,7 +76,7 @@ pub(super) async fn pass(caller: &Caller<'_>, server: &Arc<Server>, message: &Me
         server: server.name.clone(),
         tool: cut(message.method.as_deref().unwrap_or_default()),
         arguments: message.params().unwrap_or("{}"),
-        at: now_millis(),
+        at: millis(caller),
         started: Instant::now(),
         trace: message.trace().and_then(TraceId::read),
     };
@@ -130,6 +130,6 @@ pub(super) fn cut(name: &str) -> Arc<str> {
     name[..end].into()
 }
 
-fn now_millis() -> i64 {
-    now().saturating_mul(1000)
+fn millis(caller: &Caller<'_>) -> i64 {
+    caller.now.saturating_mul(1000)
 }

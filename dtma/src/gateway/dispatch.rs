@@ -6,7 +6,7 @@ use super::{
     body, call,
     denial::{Denial, json},
     door::{self, Shown},
-    era,
+    endpoint, era,
     era::Era,
     listing, now,
     registry::Server,
@@ -31,9 +31,9 @@ const TTL: u32 = 5_000;
 const SESSION: &str = "mcp-session-id";
 
 /// `POST`: one message.
-pub(super) async fn post(gateway: &Gateway, server: Option<&str>, request: Request) -> Response {
+pub(super) async fn post(gateway: &Gateway, request: Request, shown: &Shown) -> Response {
     let (parts, body) = request.into_parts();
-    let shown = parts.extensions.get::<Shown>();
+    let server = endpoint::server(parts.uri.path()).flatten();
     match answer(gateway, server, &parts.headers, shown, body).await {
         Ok(response) => response,
         Err(denial) => denial.into_response(),
@@ -44,11 +44,11 @@ async fn answer(
     gateway: &Gateway,
     server: Option<&str>,
     headers: &HeaderMap,
-    shown: Option<&Shown>,
+    shown: &Shown,
     body: Body,
 ) -> Result<Response, Denial> {
     door::place(gateway, headers)?;
-    let (checked, server) = enter(gateway, server, headers, shown)?;
+    let (checked, server) = enter(gateway, server, headers, Some(shown))?;
     body::is_json(headers)?;
     let body = body::read(gateway, body).await?;
     let message = Message::parse(&body.bytes, Limits::REQUEST).map_err(unreadable)?;
@@ -74,14 +74,15 @@ async fn answer(
         "tools/list" => caller.result(Some(id), tools(&caller)),
         "ping" if !stateless => caller.result(Some(id), "{}".into()),
         "server/discover" if stateless => caller.result(Some(id), discover(&caller)),
-        "subscriptions/listen" if stateless => stream::listen(&caller, id, &message).await,
+        // What is rare is boxed, so that a call does not carry its room along.
+        "subscriptions/listen" if stateless => Box::pin(stream::listen(&caller, id, &message)).await,
         "resources/list"
         | "resources/templates/list"
         | "resources/read"
         | "prompts/list"
         | "prompts/get"
         | "completion/complete" => match caller.server.clone() {
-            Some(server) => call::pass(&caller, &server, &message).await,
+            Some(server) => Box::pin(call::pass(&caller, &server, &message)).await,
             None => Err(unknown(&caller, id)),
         },
         "logging/setLevel" | "resources/subscribe" | "resources/unsubscribe" if !stateless => {
@@ -89,7 +90,7 @@ async fn answer(
             if method == "logging/setLevel" {
                 wishes::set_level(&caller, server, &message)?;
             } else {
-                wishes::subscribe(&caller, server, &message).await?;
+                Box::pin(wishes::subscribe(&caller, server, &message)).await?;
             }
             caller.result(Some(id), "{}".into())
         }
@@ -144,7 +145,7 @@ pub(super) fn session(caller: &Caller<'_>, headers: &HeaderMap) -> Result<Arc<Se
     caller
         .gateway
         .sessions
-        .find(id, caller.checked.agent(), scope)
+        .find(id, caller.checked.agent(), scope, caller.now)
         .ok_or_else(|| Denial::http(StatusCode::NOT_FOUND, "no such session", "Send initialize again."))
 }
 

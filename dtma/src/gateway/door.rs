@@ -3,11 +3,27 @@
 use super::{Gateway, denial::Denial, now};
 use axum::http::{HeaderMap, StatusCode, header};
 use capability::Checked;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::{
+    net::SocketAddr,
+    sync::{Arc, Mutex, PoisonError},
+};
 
-/// Where the request came in, as the transport saw it.
+/// Who is at the other end of a connection. Cheap to clone.
+#[derive(Clone)]
+pub struct Peer {
+    /// As the transport saw it.
+    pub(super) address: PeerAddress,
+    pub(super) shown: Shown,
+}
+
 #[derive(Clone, Copy, Debug)]
-pub struct PeerAddress(pub std::net::SocketAddr);
+pub(super) struct PeerAddress(pub(super) SocketAddr);
+
+impl Peer {
+    pub fn new(address: SocketAddr) -> Self {
+        Self { address: PeerAddress(address), shown: Shown::default() }
+    }
+}
 
 /// What one client's connection showed last. A client shows the same token for minutes; comparing it is cheaper than
 /// hashing it again. It holds for the second in which it was verified, and revocations are looked at even within it.

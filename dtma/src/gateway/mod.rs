@@ -18,6 +18,7 @@ mod denial;
 mod dispatch;
 mod door;
 mod ear;
+mod endpoint;
 mod entry;
 mod era;
 mod exchange;
@@ -45,7 +46,8 @@ mod wishes;
 mod tests;
 
 pub use control::{Control, Lines};
-pub use door::PeerAddress;
+pub use door::Peer;
+pub use endpoint::Endpoint;
 pub use flags::Flags;
 pub use front::{Front, FrontError};
 pub use own::{RequestLog, Requests, ToolRequest};
@@ -53,13 +55,7 @@ pub use record::{Access, Outcome, Records, TraceId};
 pub use registry::{Offer, Redefined, Registry, Server, ServerEntry};
 pub use serve::serve;
 
-use axum::{
-    Router,
-    extract::{Path, Request, State},
-    http::HeaderMap,
-    response::Response,
-    routing::{get, post},
-};
+use axum::http::HeaderMap;
 use capability::{Checked, Verifier};
 use std::{
     ops::Deref,
@@ -153,48 +149,25 @@ struct Caller<'g> {
     now: i64,
 }
 
-/// `/mcp`, `/mcp/{server}`, `/healthz`, `/metrics`, `/wake`, `/servers/{name}/logs`.
-pub fn router(parts: Parts) -> Router {
-    let Parts { registry, verifier, requests, control, records, heard, settings } = parts;
-    let gateway = Gateway(Arc::new(Inner {
-        room: Semaphore::new(settings.max_held.max(settings.max_body)),
-        registry,
-        verifier,
-        requests,
-        control,
-        records,
-        heard,
-        settings,
-        metrics: metrics::Metrics::default(),
-        sessions: sessions::Sessions::default(),
-        parked: parked::Parked::default(),
-        seal: seal::Seal::default(),
-        streams: Arc::new(Semaphore::new(STREAMS)),
-    }));
-    Router::new()
-        .route("/mcp", post(post_all).fallback(other_all))
-        .route("/mcp/{server}", post(post_one).fallback(other_one))
-        .route("/healthz", get(control::health))
-        .route("/metrics", get(control::metrics))
-        .route("/wake", post(control::wake))
-        .route("/servers/{name}/logs", get(control::logs))
-        .with_state(gateway)
-}
-
-async fn post_all(State(gateway): State<Gateway>, request: Request) -> Response {
-    dispatch::post(&gateway, None, request).await
-}
-
-async fn post_one(State(gateway): State<Gateway>, Path(server): Path<String>, request: Request) -> Response {
-    dispatch::post(&gateway, Some(&server), request).await
-}
-
-async fn other_all(State(gateway): State<Gateway>, request: Request) -> Response {
-    stream::other(&gateway, None, &request)
-}
-
-async fn other_one(State(gateway): State<Gateway>, Path(server): Path<String>, request: Request) -> Response {
-    stream::other(&gateway, Some(&server), &request)
+impl Gateway {
+    fn new(parts: Parts) -> Self {
+        let Parts { registry, verifier, requests, control, records, heard, settings } = parts;
+        Self(Arc::new(Inner {
+            room: Semaphore::new(settings.max_held.max(settings.max_body)),
+            registry,
+            verifier,
+            requests,
+            control,
+            records,
+            heard,
+            settings,
+            metrics: metrics::Metrics::default(),
+            sessions: sessions::Sessions::default(),
+            parked: parked::Parked::default(),
+            seal: seal::Seal::default(),
+            streams: Arc::new(Semaphore::new(STREAMS)),
+        }))
+    }
 }
 
 /// Seconds since the epoch.

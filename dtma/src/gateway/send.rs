@@ -88,7 +88,7 @@ pub(super) async fn send<'m>(
     let ear = ear::of(caller, server, message);
     if ear.is_some() || state.is_some() {
         let ear = ear.unwrap_or_default();
-        return listen(caller, server, message, rewrite, target, (ear, under_way, limit)).await;
+        return Box::pin(listen(caller, server, message, rewrite, target, (ear, under_way, limit))).await;
     }
     // Dropped without an outcome, the client has gone away: the connection to the server withdraws the call.
     let mut gone = Gone { caller, target, noted: false };

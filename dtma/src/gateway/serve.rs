@@ -1,16 +1,10 @@
 //! The listener: small answers leave at once, slow clients hold nothing for long, and their number is bounded.
 
-use super::{
-    Front,
-    door::{PeerAddress, Shown},
-};
-use axum::{Router, body::Body};
-use hyper::server::conn::http1;
-use hyper_util::{
-    rt::{TokioIo, TokioTimer},
-    service::TowerToHyperService,
-};
-use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+use super::{Endpoint, Front, Peer};
+use axum::body::Body;
+use hyper::{Request, body::Incoming, server::conn::http1, service::service_fn};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use std::{convert::Infallible, io, net::SocketAddr, sync::Arc, time::Duration};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::TcpStream,
@@ -18,7 +12,6 @@ use tokio::{
     task::JoinSet,
 };
 use tokio_rustls::TlsAcceptor;
-use tower::ServiceExt;
 
 /// Connections that may be open at once; further ones wait in the system's queue.
 const CONNECTIONS: usize = 16_384;
@@ -32,7 +25,7 @@ const BUFFER: usize = 256 << 10;
 /// Serves until `shutdown` resolves, then lets answers that are under way finish for as long as `grace`.
 pub async fn serve(
     front: Front,
-    router: Router,
+    endpoint: Endpoint,
     shutdown: impl Future<Output = ()>,
     grace: Duration,
 ) -> io::Result<()> {
@@ -57,13 +50,13 @@ pub async fn serve(
         };
         // Without it an answer can wait 40 ms for the client's acknowledgement of the one before.
         stream.set_nodelay(true).ok();
-        let (service, tls) = (router.clone(), tls.clone());
+        let (endpoint, tls) = (endpoint.clone(), tls.clone());
         connections.spawn(async move {
             let _permit = permit;
             match tls {
-                None => converse(stream, address, service).await,
+                None => converse(stream, address, endpoint).await,
                 // Boxed, so that a plain connection does not take the room of a secure one.
-                Some(tls) => Box::pin(secure(tls, stream, address, service)).await,
+                Some(tls) => Box::pin(secure(tls, stream, address, endpoint)).await,
             }
         });
     }
@@ -73,32 +66,30 @@ pub async fn serve(
     Ok(())
 }
 
-async fn secure(tls: TlsAcceptor, stream: TcpStream, address: SocketAddr, service: Router) {
+async fn secure(tls: TlsAcceptor, stream: TcpStream, address: SocketAddr, endpoint: Endpoint) {
     match tokio::time::timeout(HANDSHAKE, tls.accept(stream)).await {
-        Ok(Ok(stream)) => converse(stream, address, service).await,
+        Ok(Ok(stream)) => converse(stream, address, endpoint).await,
         Ok(Err(error)) => tracing::debug!(%error, "a connection did not become a secure one"),
         Err(_) => tracing::debug!("a connection did not become a secure one in time"),
     }
 }
 
 /// One client's connection, request after request.
-async fn converse<S>(stream: S, address: SocketAddr, service: Router)
+async fn converse<S>(stream: S, address: SocketAddr, endpoint: Endpoint)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let shown = Shown::default();
-    let service = service.map_request(move |request: hyper::Request<hyper::body::Incoming>| {
-        let mut request = request.map(Body::new);
-        request.extensions_mut().insert(PeerAddress(address));
-        request.extensions_mut().insert(shown.clone());
-        request
+    let peer = Peer::new(address);
+    let service = service_fn(move |request: Request<Incoming>| {
+        let answer = endpoint.answer(request.map(Body::new), &peer);
+        async move { Ok::<_, Infallible>(answer.await) }
     });
     let served = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(SILENCE)
         .max_buf_size(BUFFER)
         .max_headers(64)
-        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(service))
+        .serve_connection(TokioIo::new(stream), service)
         .await;
     if let Err(error) = served {
         tracing::debug!(%error, "a connection ended");

@@ -99,12 +99,12 @@ impl Sessions {
     }
 
     /// The session, when it is this agent's and about this server.
-    pub(super) fn find(&self, id: &str, agent: AgentId, scope: Option<&str>) -> Option<Arc<Session>> {
+    pub(super) fn find(&self, id: &str, agent: AgentId, scope: Option<&str>, now: i64) -> Option<Arc<Session>> {
         let session = self.lock().get(id)?.clone();
         if session.agent != agent || session.scope.as_deref() != scope {
             return None;
         }
-        session.used.store(now(), Relaxed);
+        session.used.store(now, Relaxed);
         Some(session)
     }
 

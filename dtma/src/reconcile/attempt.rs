@@ -8,6 +8,7 @@ use crate::{
     ledger::Pin,
     packages::Installed,
 };
+use prepare::Prepared;
 use protocol::server::{ServerSpec, ServerState};
 use std::{sync::Arc, time::Duration};
 use tokio::time::{Instant, timeout};
@@ -158,17 +159,26 @@ impl Attempt {
     async fn live(&mut self, adopt: Option<String>, listed: &mut Option<Instant>) -> Result<(), Stopped> {
         let shop = self.shop.clone();
         let adopted = adopt.is_some();
-        let (container, secrets) = match adopt {
-            Some(container) => self.adopt(container).await?,
+        let Prepared { container, secrets, given } = match adopt {
+            Some(container) => {
+                // Also when it cannot be offered yet.
+                self.holding.set(Some(container.clone()));
+                self.adopt(container).await?
+            }
             None => self.create().await?,
         };
         self.holding.set(Some(container.clone()));
         self.tail.hide(secrets.iter());
         let (engine, tail, id) = (shop.engine.clone(), self.tail.clone(), container.clone());
         let attaching = async move { engine.attach(&id, Box::new(move |bytes| tail.push(bytes))).await };
-        let attached = shop.wire.run(attaching).await?;
-        if !adopted {
+        let mut attached = shop.wire.run(attaching).await?;
+        if let Some(given) = given {
             shop.engine.start(&container).await?;
+            let giving = async move { attached.give(&given).await.map(|()| attached) };
+            let gave = timeout(ANSWER, shop.wire.run(giving)).await;
+            // Its own fault: what started it does not read.
+            attached =
+                gave.map_err(|_| "it took nothing of what it is given".to_owned())?.map_err(|e| with_source(&e))?;
         }
         // Longer than ours below, so that ours is the one that speaks.
         let options = mcp::connection::Options { handshake: ANSWER * 2, resume: adopted, ..Default::default() };

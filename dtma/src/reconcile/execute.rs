@@ -246,7 +246,9 @@ async fn execute(
             shop.engine.stop(&container, STOP_GRACE).await?;
             shop.engine.remove(&container).await?;
             if spec.is_none() {
-                shop.engine.forget(&crate::docker::labels::name(shop.toolbox, server)).await?;
+                let name = crate::docker::labels::name(shop.toolbox, server);
+                shop.kept.forget(&name);
+                shop.engine.forget(&name).await?;
             }
         }
         Step::Adopt { server, container } => begin(shop, tasks, server, spec, Some(container), desired),

@@ -22,6 +22,7 @@ use crate::{
     docker::{Limits, Machine},
     egress::Egress,
     gateway::Registry,
+    kept::Kept,
     ledger::{AllSeries, Ledger, Pins},
     link::Credentials,
     packages::Packages,
@@ -40,6 +41,7 @@ pub struct Workshop {
     pub wire: Wire,
     pub egress: Egress,
     pub credentials: Arc<dyn Credentials>,
+    pub kept: Kept,
     pub statuses: Statuses,
     pub limits: Limits,
     /// The machine's certificates, for servers that may reach hosts.

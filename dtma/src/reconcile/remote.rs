@@ -132,7 +132,8 @@ fn endpoint(
     ca: Option<&Path>,
 ) -> Result<Endpoint, String> {
     let Source::Remote { url } = &spec.source else { return Err("it is not behind a URL".to_owned()) };
-    let url = Url::parse(&fill::substitute(url, secrets)).map_err(|_| "its address is no URL".to_owned())?;
+    let known = |name: &str| secrets.get(name).map(Secret::expose);
+    let url = Url::parse(&fill::substitute(url, known)).map_err(|_| "its address is no URL".to_owned())?;
     let literal = url.host_str().and_then(|host| host.trim_matches(['[', ']']).parse::<IpAddr>().ok());
     if url.scheme() != "https" || !url.username().is_empty() || url.password().is_some() {
         return Err("its address is not an https one without a name and password".to_owned());
@@ -144,7 +145,7 @@ fn endpoint(
     for (name, value) in &spec.env {
         let bad = || format!("its header {name} cannot be sent");
         let name = HeaderName::try_from(name.as_str()).map_err(|_| bad())?;
-        let mut value = HeaderValue::try_from(fill::substitute(value, secrets)).map_err(|_| bad())?;
+        let mut value = HeaderValue::try_from(fill::substitute(value, known)).map_err(|_| bad())?;
         value.set_sensitive(true);
         headers.insert(name, value);
     }

@@ -91,7 +91,7 @@ impl Life {
                     adopt = attempt.once_docker_answers().await;
                 }
                 End::StillRuns => {
-                    tracing::warn!(server = %spec.name, "the streams of a running server were lost; attaching again");
+                    tracing::warn!(server = %spec.name, why = %ended.detail, "a server runs and is not reached; attaching again");
                     tokio::time::sleep(AGAIN).await;
                     adopt = self.holding.get();
                 }

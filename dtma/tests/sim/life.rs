@@ -3,9 +3,10 @@
 use crate::world::Sim;
 use domain::desired::{Accepted, accept};
 use dtma::{
-    docker::{Engine, Limits},
+    docker::{Engine, Limits, Pipes},
     egress::Egress,
     gateway::Registry,
+    kept::Kept,
     ledger::Ledger,
     link::{Credentials, Fetched, Fetching},
     packages::{Packages, Registry as PackageRegistry},
@@ -196,11 +197,12 @@ fn workshop(sim: &Sim, ledger: &Ledger) -> Arc<Workshop> {
         toolbox,
         engine: Arc::new(sim.clone()),
         // Not used: no server here is a package.
-        packages: Packages::new(Engine::new(), toolbox, packages),
+        packages: Packages::new(Engine::new(Pipes::new("/nonexistent".into())), toolbox, packages),
         registry: Registry::default(),
         wire: Wire::here(),
         egress: Egress::default(),
         credentials: Arc::new(NoVault),
+        kept: Kept::nothing(),
         statuses: Statuses::default(),
         limits: Limits::default(),
         ca: None,

@@ -8,7 +8,10 @@ use protocol::ids::ToolboxId;
 use rand::Rng;
 use serde_json::{Value, json};
 use std::{collections::HashMap, time::Duration};
-use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+
+/// What an init reads that is given nothing.
+const NOTHING: &[u8] = b"given 1\n\x02\0\0\0.\0";
 
 impl Sim {
     /// One call, with whatever befalls it.
@@ -98,8 +101,8 @@ impl Machine for Sim {
     }
 
     async fn attach(&self, id: &str, mut stderr: Aside) -> Result<Attached, Error> {
-        let (mut gone, bad) =
-            self.call("attach", |state| found(state, id).map(|b| (b.gone.subscribe(), b.bad))).await?;
+        let (mut gone, bad, fresh) =
+            self.call("attach", |state| found(state, id).map(|b| (b.gone.subscribe(), b.bad, !b.running))).await?;
         let mut cut = self.lock().cut.subscribe();
         let (ours, theirs) = tokio::io::duplex(1 << 16);
         let (output, input) = tokio::io::split(ours);
@@ -111,7 +114,7 @@ impl Machine for Sim {
             tokio::select! {
                 _ = gone.wait_for(|gone| *gone) => {}
                 _ = cut.changed() => {}
-                () = serve(theirs, &sim, &id) => {}
+                () = serve(theirs, fresh, &sim, &id) => {}
             }
         });
         Ok(Attached { output: Box::new(output), input: Box::pin(input) })
@@ -157,7 +160,7 @@ impl Machine for Sim {
         self.call("inspect", |state| {
             let b = found(state, id)?;
             let started_at = protocol::Timestamp::from_second(b.started).ok();
-            Ok(Inspected { labels: b.labels.clone(), env: vec![], process: None, started_at })
+            Ok(Inspected { labels: b.labels.clone(), process: None, started_at })
         })
         .await
     }
@@ -222,9 +225,12 @@ impl Machine for Sim {
     }
 }
 
-/// The smallest MCP server.
-async fn serve(stream: tokio::io::DuplexStream, sim: &Sim, id: &str) {
-    let (read, mut write) = tokio::io::split(stream);
+/// The smallest MCP server; when it is `fresh`, its init comes first, which is given nothing here.
+async fn serve(stream: tokio::io::DuplexStream, fresh: bool, sim: &Sim, id: &str) {
+    let (mut read, mut write) = tokio::io::split(stream);
+    if fresh && read.read_exact(&mut [0; NOTHING.len()]).await.is_err() {
+        return;
+    }
     let mut lines = BufReader::new(read).lines();
     while let Ok(Some(line)) = lines.next_line().await {
         let Ok(asked) = serde_json::from_str::<Value>(&line) else { continue };

@@ -4,7 +4,7 @@
 
 use crate::support::{docker, sh};
 use dtma::{
-    docker::{Engine, Launch, Limits, Network, Pipes, labels},
+    docker::{Engine, Launch, Limits, Network, Pipes, given::Given, labels},
     egress::{Egress, Rules},
 };
 use protocol::ids::{ServerId, ToolboxId};
@@ -60,6 +60,7 @@ async fn hardened(engine: &Engine, name: &str, labels: &Labels, network: Network
     let container = engine.create(launch).await.unwrap();
     let mut attached = engine.attach(&container, |said| eprint!("{}", String::from_utf8_lossy(said))).await.unwrap();
     engine.start(&container).await.unwrap();
+    attached.give(&Given::default()).await.unwrap();
     let mut said = Vec::new();
     timeout(Duration::from_secs(60), attached.output.read_to_end(&mut said)).await.unwrap().unwrap();
     serde_json::from_slice(&said).unwrap_or_else(|error| panic!("{error}: {}", String::from_utf8_lossy(&said)))
@@ -105,7 +106,7 @@ async fn a_server_finds_no_way_out_of_its_container() {
         return;
     }
     let streams = tempfile::tempdir().unwrap();
-    let engine = Engine::with_pipes(Pipes::new(streams.path().to_path_buf()));
+    let engine = Engine::new(Pipes::new(streams.path().to_path_buf()));
     let (toolbox, server, other) = (ToolboxId::new(), ServerId::new(), ServerId::new());
     let (name, neighbour) = (labels::name(toolbox, server), labels::name(toolbox, other));
     let _made = Made { toolbox, neighbour: neighbour.clone() };

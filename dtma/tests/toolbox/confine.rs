@@ -130,6 +130,7 @@ async fn secrets_reach_their_server_and_nothing_else() {
         return;
     }
     const VALUE: &str = "sk-very-secret-value";
+    const CONTENT: &str = "-----BEGIN very secret file";
     let plane = Plane::start().await;
     let mut toolbox = Toolbox::enrolled(&plane);
     toolbox.run();
@@ -137,11 +138,14 @@ async fn secrets_reach_their_server_and_nothing_else() {
     let mut spec = scripted("keyed", "good");
     spec.secrets = vec!["API_KEY".into()];
     spec.env.insert("HEADER".into(), "Bearer {API_KEY}".into());
+    spec.args.push("--token={API_KEY}".into());
+    spec.secrets.push("file:KEY_FILE".into());
     plane.want(std::slice::from_ref(&spec)).await;
     let status = plane.until_state(&spec, ServerState::Failed, 30).await;
     assert!(status.detail.unwrap().contains("these credentials are missing: API_KEY"));
 
     plane.inner().values.insert("API_KEY".into(), VALUE.into());
+    plane.inner().values.insert("file:KEY_FILE".into(), CONTENT.into());
     spec.revision = 1;
     let other = scripted("other", "good");
     plane.want(&[spec.clone(), other.clone()]).await;
@@ -150,7 +154,27 @@ async fn secrets_reach_their_server_and_nothing_else() {
     let client = plane.client(&[spec.clone(), other.clone()]);
     // The server has it; what it tells is redacted on the way out.
     assert_eq!(call(&client, "keyed__env", json!({"name": "HEADER"})).await, "Bearer [redacted]");
+    assert!(call(&client, "keyed__args", json!({})).await.ends_with("--token=[redacted]"));
+    let path = call(&client, "keyed__env", json!({"name": "KEY_FILE"})).await;
+    assert_eq!(call(&client, "keyed__read", json!({"path": path})).await, "[redacted]");
     assert_eq!(call(&client, "other__env", json!({"name": "API_KEY"})).await, "unset");
+    assert_eq!(call(&client, "other__read", json!({"path": path})).await, "ENOENT");
+
+    // Docker is told of none of it, and writes none of it down; of a plain setting it does, so this looks where it would be.
+    let name = dtma::docker::labels::name(plane.toolbox, spec.id);
+    let told = sh("docker", &["inspect", &name]);
+    let root = sh("docker", &["info", "-f", "{{.DockerRootDir}}"]);
+    let kept = |text: &str| {
+        // It fails when it finds nothing.
+        let found =
+            std::process::Command::new("grep").args(["-rlF", "-e", text]).arg(format!("{root}/containers")).output();
+        String::from_utf8(found.unwrap().stdout).unwrap()
+    };
+    for secret in [VALUE, CONTENT] {
+        assert!(!told.contains(secret), "{told}");
+        assert_eq!(kept(secret), "");
+    }
+    assert!(told.contains("HOME=/data") && kept("--token={API_KEY}").contains("config"));
 
     // It is in no file, no log and no report of ours, also when the server shouts it and dies.
     let mut dying = spec.clone();
@@ -161,7 +185,7 @@ async fn secrets_reach_their_server_and_nothing_else() {
     let status = plane.until_state(&dying, ServerState::Failed, 30).await;
     assert!(status.log_tail.iter().any(|line| line.contains("key: [redacted]")), "{:?}", status.log_tail);
     assert!(!serde_json::to_string(&plane.inner().checkins).unwrap().contains(VALUE));
-    assert!(!toolbox.log().contains(VALUE));
+    assert!(!toolbox.log().contains(VALUE) && !toolbox.log().contains(CONTENT));
     // `grep` reads files in every folder below, and no pipe.
     let found = std::process::Command::new("grep").args(["-rlF", "-D", "skip", VALUE]).arg(toolbox.folder()).output();
     assert_eq!(String::from_utf8(found.unwrap().stdout).unwrap(), "");

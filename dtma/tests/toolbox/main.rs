@@ -9,6 +9,7 @@ mod conformance;
 mod deploy;
 mod events;
 mod failure;
+mod given;
 mod reach;
 mod remote;
 mod support;

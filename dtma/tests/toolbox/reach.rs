@@ -3,7 +3,7 @@
 
 use crate::support::docker;
 use dtma::{
-    docker::{Bridge, Engine, labels},
+    docker::{Bridge, Engine, Pipes, labels},
     egress::{
         Egress, Opened, Rules, Settings, World,
         refusal::{Refusal, Why},
@@ -58,7 +58,10 @@ impl Outlet {
             unguarded: false,
             world: World { resolve: Arc::new(resolve), reachable: |ip| ip == LOOPBACK },
         });
-        let bridge = Engine::new().network(&name, labels::of_server(toolbox, server)).await.unwrap();
+        let bridge = Engine::new(Pipes::new("/nonexistent".into()))
+            .network(&name, labels::of_server(toolbox, server))
+            .await
+            .unwrap();
         let rules = Rules::of(hosts).unwrap().unwrap();
         let opened = egress.serve(server, &bridge, rules).await.unwrap();
         Self { name, server, bridge, egress, opened, told }

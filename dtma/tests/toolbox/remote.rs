@@ -6,10 +6,11 @@ use base64::{Engine as _, prelude::BASE64_STANDARD};
 use capability::{Bearer, Minter, SigningKey, Verifier};
 use dtma::{
     docker::{
-        Aside, Attached, Bridge, Container, Disk, Engine, Error, Exit, Image, Inspected, Launch, Limits, Machine,
+        Aside, Attached, Bridge, Container, Disk, Engine, Error, Exit, Image, Inspected, Launch, Limits, Machine, Pipes,
     },
     egress::{self, Egress, World},
     gateway::{self, Control, Lines, Parts, Records, Registry, RequestLog, Settings},
+    kept::Kept,
     ledger::Ledger,
     link::{Credentials, Fetched, Fetching},
     packages::{Packages, Registry as PackageRegistry},
@@ -219,7 +220,7 @@ impl Scene {
             toolbox,
             engine: Arc::new(Away),
             packages: Packages::new(
-                Engine::new(),
+                Engine::new(Pipes::new(folder.path().join("io"))),
                 toolbox,
                 PackageRegistry::read(std::iter::empty(), Path::new("/nonexistent"), None),
             ),
@@ -227,6 +228,7 @@ impl Scene {
             wire: Wire::start().unwrap(),
             egress: Egress::new(egress::Settings { world, ..Default::default() }),
             credentials: Arc::new(Vault),
+            kept: Kept::nothing(),
             statuses: statuses.clone(),
             limits: Limits::default(),
             ca: Some(ca),
@@ -407,7 +409,7 @@ async fn through_a_gateway(scene: &Scene, tools: impl Iterator<Item = (String, S
     });
     let bearer = Bearer { toolbox, owner, agent: AgentId::new(), run: None, epoch: 1 };
     let token = minter.mint(&bearer.claims(granted.collect(), now(), None).unwrap()).unwrap();
-    let router = gateway::router(Parts {
+    let endpoint = gateway::Endpoint::new(Parts {
         registry: scene.registry.clone(),
         verifier,
         requests: Arc::new(RequestLog::default()),
@@ -419,6 +421,6 @@ async fn through_a_gateway(scene: &Scene, tools: impl Iterator<Item = (String, S
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let gateway = format!("http://{}/mcp", listener.local_addr().unwrap());
     let front = gateway::Front::plain(listener).unwrap();
-    tokio::spawn(gateway::serve(front, router, std::future::pending(), Duration::ZERO));
+    tokio::spawn(gateway::serve(front, endpoint, std::future::pending(), Duration::ZERO));
     format!("{}/far", with_token(&gateway, token).await)
 }

@@ -1,4 +1,4 @@
-//! The gateway as its clients meet it: over its router, before servers that live in this process.
+//! The gateway as its clients meet it: over its endpoint, before servers that live in this process.
 
 mod calls;
 mod input;
@@ -32,13 +32,17 @@ use protocol::{
 use serde_json::{Value, json};
 use std::{collections::BTreeMap, sync::Mutex};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, duplex};
-use tower::ServiceExt;
 
 const SECRET: &str = "s3cret-värde\"with quote";
 
+/// On this machine.
+fn somebody() -> Peer {
+    Peer::new(([127, 0, 0, 1], 5).into())
+}
+
 /// A toolbox with two servers, `alpha` and `beta`, and somebody who mints capabilities for it.
 struct Stage {
-    router: Router,
+    endpoint: Endpoint,
     registry: Registry,
     verifier: Verifier,
     records: Records,
@@ -100,7 +104,7 @@ impl Stage {
         let (hear, heard) = watch::channel(());
         let (requests, woken, seen) = (Arc::new(RequestLog::default()), Arc::default(), Arc::default());
         let stage = Self {
-            router: router(Parts {
+            endpoint: Endpoint::new(Parts {
                 registry: registry.clone(),
                 verifier: verifier.clone(),
                 requests: requests.clone(),
@@ -166,7 +170,7 @@ impl Stage {
     }
 
     async fn send(&self, request: axum::http::Request<Body>) -> Reply {
-        let response = self.router.clone().oneshot(request).await.unwrap();
+        let response = self.endpoint.answer(request, &somebody()).await;
         let (parts, body) = response.into_parts();
         let bytes = body.collect().await.unwrap().to_bytes();
         Reply { status: parts.status, headers: parts.headers, text: String::from_utf8(bytes.into()).unwrap() }

@@ -1,7 +1,6 @@
 //! Where a request may come from, and what is not MCP.
 
 use super::*;
-use axum::extract::Extension;
 
 #[tokio::test]
 async fn foreign_hosts_and_origins_are_refused() {
@@ -57,21 +56,13 @@ async fn a_body_must_be_said_to_be_json() {
 async fn metrics_are_for_the_machine_itself() {
     let stage = Stage::new().await;
     stage.call(&stage.full(), "alpha__echo", json!({})).await;
-    let ask = |address: Option<&str>| {
-        let peer = address.map(|a| PeerAddress(a.parse().unwrap()));
-        let request = axum::http::Request::get("/metrics").header("host", "127.0.0.1").body(Body::empty()).unwrap();
-        let router = match peer {
-            Some(peer) => stage.router.clone().layer(Extension(peer)),
-            None => stage.router.clone(),
-        };
-        router.oneshot(request)
+    let ask = |host: &str, address: &str| {
+        let request = axum::http::Request::get("/metrics").header("host", host).body(Body::empty()).unwrap();
+        stage.endpoint.answer(request, &Peer::new(address.parse().unwrap()))
     };
-    assert_eq!(ask(None).await.unwrap().status(), StatusCode::FORBIDDEN);
-    assert_eq!(ask(Some("192.0.2.1:5")).await.unwrap().status(), StatusCode::FORBIDDEN);
-    let rebound = axum::http::Request::get("/metrics").header("host", "evil.example").body(Body::empty()).unwrap();
-    let rebound = stage.router.clone().layer(Extension(PeerAddress("127.0.0.1:5".parse().unwrap()))).oneshot(rebound);
-    assert_eq!(rebound.await.unwrap().status(), StatusCode::FORBIDDEN);
-    let reply = ask(Some("127.0.0.1:5")).await.unwrap();
+    assert_eq!(ask("127.0.0.1", "192.0.2.1:5").await.status(), StatusCode::FORBIDDEN);
+    assert_eq!(ask("evil.example", "127.0.0.1:5").await.status(), StatusCode::FORBIDDEN);
+    let reply = ask("127.0.0.1", "127.0.0.1:5").await;
     let text = String::from_utf8(reply.into_body().collect().await.unwrap().to_bytes().into()).unwrap();
     assert!(text.contains("agentopia_tool_calls_total{outcome=\"answered\"} 1\n"), "{text}");
     assert!(text.contains("agentopia_servers 2\n"), "{text}");

@@ -205,8 +205,7 @@ async fn what_nobody_takes_is_bounded() {
     let token = everything(&stage);
     let session = session(&stage, &token, json!({})).await;
     let draft = tool(&token, &session, 1, "a", json!({"progressToken": 1}));
-    let (router, request) = (stage.router.clone(), draft.body_of());
-    let waiting = tokio::spawn(async move { router.oneshot(request).await.unwrap() });
+    let waiting = tokio::spawn(stage.endpoint.answer(draft.body_of(), &somebody()));
     let called = talker.call("a", 1).await;
     let token = &called["params"]["_meta"]["progressToken"];
     let large = "x".repeat(400 << 10);

@@ -74,9 +74,7 @@ async fn an_answer_with_anothers_secret_or_hidden_characters_is_flagged_and_its_
     let token = stage.full();
     let counted = async |flag: &str| {
         let request = axum::http::Request::get("/metrics").header("host", "127.0.0.1");
-        let mut request = request.body(Body::empty()).unwrap();
-        request.extensions_mut().insert(PeerAddress("127.0.0.1:1".parse().unwrap()));
-        let text = stage.send(request).await.text;
+        let text = stage.send(request.body(Body::empty()).unwrap()).await.text;
         let line = format!("agentopia_answers_flagged_total{{flag=\"{flag}\"}} ");
         text.lines().find_map(|found| found.strip_prefix(&*line)?.parse::<u64>().ok()).unwrap()
     };

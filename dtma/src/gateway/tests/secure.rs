@@ -14,7 +14,7 @@ async fn listen() -> (Stage, SocketAddr, Certificate) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let front = Front::secure(listener, &certificate).unwrap();
-    tokio::spawn(serve(front, stage.router.clone(), std::future::pending(), Duration::ZERO));
+    tokio::spawn(serve(front, stage.endpoint.clone(), std::future::pending(), Duration::ZERO));
     (stage, address, certificate)
 }
 

@@ -118,7 +118,7 @@ pub(super) struct Live {
 
 impl Live {
     pub(super) async fn open(stage: &Stage, request: axum::http::Request<Body>) -> Self {
-        let (head, mut body) = stage.router.clone().oneshot(request).await.unwrap().into_parts();
+        let (head, mut body) = stage.endpoint.answer(request, &somebody()).await.into_parts();
         let (sender, messages) = mpsc::unbounded_channel();
         let stream = head.headers[header::CONTENT_TYPE] == "text/event-stream";
         let reading = tokio::spawn(async move {

@@ -13,7 +13,7 @@ async fn listen(stage: &Stage) -> (String, oneshot::Sender<()>) {
     let url = format!("http://{}/mcp", listener.local_addr().unwrap());
     let (stop, stopped) = oneshot::channel::<()>();
     let shutdown = async move { drop(stopped.await) };
-    tokio::spawn(serve(Front::plain(listener).unwrap(), stage.router.clone(), shutdown, Duration::from_millis(100)));
+    tokio::spawn(serve(Front::plain(listener).unwrap(), stage.endpoint.clone(), shutdown, Duration::from_millis(100)));
     (url, stop)
 }
 

@@ -5,7 +5,7 @@ use super::{
     Attempt, Stopped,
 };
 use crate::{
-    docker::{self, Launch, Network, labels},
+    docker::{self, Launch, Network, given::Given, labels},
     egress,
     ledger::Pin,
     packages::{self, Failure, Kind, NODE, PYTHON, Wanted},
@@ -28,9 +28,17 @@ struct Ready {
     note: Option<String>,
 }
 
+/// A container, and what its server has that must not get out.
+pub(super) struct Prepared {
+    pub(super) container: String,
+    pub(super) secrets: Vec<Secret>,
+    /// None when the server has it already.
+    pub(super) given: Option<Given>,
+}
+
 impl Attempt {
     /// A container that a daemon before this one started.
-    pub(super) async fn adopt(&mut self, container: String) -> Result<(String, Vec<Secret>), Stopped> {
+    pub(super) async fn adopt(&mut self, container: String) -> Result<Prepared, Stopped> {
         let shop = self.shop.clone();
         if let Some(egress) = egress::Rules::of(&self.spec.hosts).map_err(|e| e.to_string())? {
             let bridge = shop.engine.network(&self.name(), labels::of_server(shop.toolbox, self.spec.id)).await?;
@@ -41,12 +49,23 @@ impl Attempt {
         self.ran_before = Duration::from_secs(u64::try_from(ran).unwrap_or(0));
         let pinned = seen.labels.get(labels::PINNED).cloned();
         shop.statuses.update(self.spec.id, |status| status.pinned = pinned);
-        // The values that it was started with, not those that the vault has now.
-        let secrets = seen.env.into_iter().filter(|(key, _)| self.spec.secrets.contains(key)).map(|(_, value)| value);
-        Ok((container, secrets.collect()))
+        let secrets = match shop.kept.of(&self.name()) {
+            _ if self.spec.secrets.is_empty() => Vec::new(),
+            Some(secrets) => secrets,
+            // Those that the vault has now are the same: for others it would be started anew. Without them it is not offered,
+            // for nothing could be kept back; and it runs on.
+            None => match shop.secrets(&self.spec).await {
+                Ok(secrets) => secrets.into_values().collect(),
+                Err(why) => {
+                    let detail = format!("it runs, and what must not get out of it is not known: {why}");
+                    return Err(Stopped { docker: true, ..detail.into() });
+                }
+            },
+        };
+        Ok(Prepared { container, secrets, given: None })
     }
 
-    pub(super) async fn create(&mut self) -> Result<(String, Vec<Secret>), Stopped> {
+    pub(super) async fn create(&mut self) -> Result<Prepared, Stopped> {
         self.holding.set(None);
         self.ran_before = Duration::ZERO;
         self.state(ServerState::Installing, None);
@@ -70,7 +89,8 @@ impl Attempt {
             }
         };
         let secrets = shop.secrets(&self.spec).await?;
-        let filled = fill::fill(&self.spec, &secrets);
+        let known: Vec<Secret> = secrets.values().map(|secret| Secret::new(secret.expose().to_owned())).collect();
+        let mut filled = fill::fill(&self.spec, secrets);
         env.extend(filled.env);
 
         let mut of_container = of_server.clone();
@@ -84,6 +104,11 @@ impl Attempt {
         // What an attempt before this one, or a daemon before this one, left under the name.
         shop.engine.remove(&name).await?;
         let arguments = if filled.args.is_empty() { ready.arguments } else { filled.args };
+        if !filled.given.arguments.is_empty() {
+            // All that follows the program, which may be the image's own.
+            let whole = ready.entrypoint.iter().chain(&filled.given.arguments).skip(1);
+            filled.given.arguments = whole.cloned().collect();
+        }
         let launch = Launch {
             name: name.clone(),
             image: ready.image,
@@ -97,8 +122,9 @@ impl Attempt {
             network,
             limits: shop.limits,
         };
+        shop.kept.keep(&self.name(), known.iter());
         let container = shop.engine.create(launch).await?;
-        Ok((container, secrets.into_values().collect()))
+        Ok(Prepared { container, secrets: known, given: Some(filled.given) })
     }
 
     async fn ready(&mut self) -> Result<Ready, Stopped> {

@@ -20,6 +20,7 @@ const tools = {
   env: ({ name }) => process.env[name] ?? 'unset',
   args: () => process.argv.slice(1).join(' '),
   write: ({ path }) => { try { fs.writeFileSync(path, 'x'); return 'written'; } catch (e) { return e.code; } },
+  read: ({ path }) => { try { return fs.readFileSync(path, 'utf8'); } catch (e) { return e.code; } },
   status: () => fs.readFileSync('/proc/self/status', 'utf8'),
   connect: ({ host, port, first }) => connect(host, port, first),
   resolve: ({ host }) => new Promise((done) => dns.lookup(host, (e, a) => done(e ? e.code : a))),

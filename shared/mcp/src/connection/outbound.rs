@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::{
     io::{AsyncWrite, AsyncWriteExt},
     sync::Notify,
+    task::yield_now,
 };
 
 /// Bytes beyond which messages of our own (cancellations, replies to pings) are dropped: a server that does not read
@@ -61,6 +62,8 @@ pub(super) async fn run(shared: Arc<Shared>, mut writer: impl AsyncWrite + Unpin
                 break;
             }
             shared.outbox.notify.notified().await;
+            // Once more around: to wake a server that sleeps costs as much as a call, and what has come in meanwhile goes along.
+            yield_now().await;
             continue;
         }
         let mut closed = shared.closed.subscribe();

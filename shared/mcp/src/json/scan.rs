@@ -28,7 +28,7 @@ impl<'a> Scanner<'a> {
             return Err(Refused::ByteOrderMark);
         }
         let text = std::str::from_utf8(bytes).map_err(|_| Refused::NotUtf8)?;
-        Ok(Self { text, at: 0, depth: 0, limits, keys: Vec::new() })
+        Ok(Self { text, at: 0, depth: 0, limits, keys: Vec::with_capacity(MANY) })
     }
 
     pub fn text(&self) -> &'a str {
