@@ -2,7 +2,10 @@
 //! anything else than text.
 
 use crate::session::Session;
-use domain::{launch::Launch, names::inline};
+use domain::{
+    launch::{Launch, file},
+    names::inline,
+};
 use protocol::plan::{Capability, Plan};
 use std::fmt::Write;
 
@@ -29,10 +32,17 @@ pub(crate) fn nothing_fits(plan: &Plan, no_match: bool) -> String {
 /// What is chosen, and what is still wanted.
 pub(crate) fn missing(session: &Session) -> String {
     let mut text = chosen(session);
-    let count = session.missing.len();
-    let _ = writeln!(text, "\nBefore I can create the agent I need {}:", counted(count, "value"));
+    let files = session.missing.iter().filter(|wanted| file(&wanted.credential_key).is_some()).count();
+    let counts = [(session.missing.len() - files, "value"), (files, "file")];
+    let counts: Vec<String> =
+        counts.into_iter().filter(|(count, _)| *count > 0).map(|(count, what)| counted(count, what)).collect();
+    let _ = writeln!(text, "\nBefore I can create the agent I need {}:", counts.join(" and "));
     for wanted in &session.missing {
-        let _ = writeln!(text, "- {} for {}: {}", wanted.credential_key, wanted.mcp_server, wanted.description);
+        let (key, what) = match file(&wanted.credential_key) {
+            Some(key) => (key, "the file "),
+            None => (wanted.credential_key.as_str(), ""),
+        };
+        let _ = writeln!(text, "- {what}{key} for {}: {}", wanted.mcp_server, wanted.description);
     }
     text.push_str("Each is stored encrypted and reaches only the server that it is for, on your own machine.");
     text
@@ -95,7 +105,7 @@ pub(crate) fn unused_files(names: &[String]) -> String {
     if names.is_empty() {
         return String::new();
     }
-    format!("\nNot used: {}. Only files of the type credential are kept.", names.join(", "))
+    format!("\nNot used: {}. Only credentials that a server asks for are kept.", names.join(", "))
 }
 
 fn chosen(session: &Session) -> String {

@@ -14,10 +14,10 @@ use database::{
     session::{Message, Opened, Present},
     toolbox::Reachable,
 };
-use domain::credentials;
+use domain::{credentials, launch::file};
 use edge::Error;
 use protocol::{
-    chat::{ChatReply, ChatRequest, ChatStatus, File, RequiredCredential, Secret},
+    chat::{ChatReply, ChatRequest, ChatStatus, RequiredCredential, RequiredFile},
     ids::{AgentId, SessionId},
 };
 use std::collections::{BTreeMap, BTreeSet};
@@ -99,7 +99,11 @@ impl Turn {
         let message = self.take_from_message(&readable(&message), &mut credentials);
         let gave = !credentials.is_empty() || !files.is_empty();
         let report = self.report.clone();
-        let unused = if gave { report.step("credentials", self.keep(&credentials, &files)).await? } else { Vec::new() };
+        let unused = self.sort_files(&files, &mut credentials)?;
+        drop(files);
+        if !credentials.is_empty() {
+            report.step("credentials", self.store(&credentials)).await?;
+        }
         drop(credentials);
         let outcome = self.decide(&message, gave).await?;
         let outcome = match outcome {
@@ -107,15 +111,6 @@ impl Turn {
             outcome => outcome,
         };
         self.end(&message, outcome, &unused).await
-    }
-
-    async fn keep(
-        &mut self,
-        given: &BTreeMap<String, BTreeMap<String, Secret>>,
-        files: &[File],
-    ) -> Result<Vec<String>, Error> {
-        self.store(given).await?;
-        self.store_files(files).await
     }
 
     /// What the message means here.
@@ -169,11 +164,14 @@ impl Turn {
         futures::future::join_all(self.restarted.iter().map(|one| self.state.wake.toolbox(one.id, &one.gateway))).await;
         self.report.text(&self.id.to_string(), &text);
         let pending = status == ChatStatus::PendingCredentials;
+        let missing = if pending { std::mem::take(&mut self.session.missing) } else { Vec::new() };
+        let (files, required_credentials): (Vec<_>, _) =
+            missing.into_iter().partition(|missing| file(&missing.credential_key).is_some());
         Ok(ChatReply {
             reply: text,
             session_id: self.id,
-            required_credentials: if pending { std::mem::take(&mut self.session.missing) } else { Vec::new() },
-            required_files: Vec::new(),
+            required_credentials,
+            required_files: files.iter().filter_map(required_file).collect(),
             status,
             agent_created: made.is_some(),
             agent_id: self.session.agent_id.filter(|_| !aside),
@@ -184,6 +182,15 @@ impl Turn {
     fn record<'t>(&self, session: &'t Session, messages: &'t [Message]) -> database::session::Turn<'t, Session> {
         database::session::Turn { session_id: self.id, version: self.version, state: session, messages }
     }
+}
+
+fn required_file(missing: &RequiredCredential) -> Option<RequiredFile> {
+    let steps = missing.instructions.iter().map(|step| format!(" {step}")).collect::<String>();
+    Some(RequiredFile {
+        key: file(&missing.credential_key)?.to_owned(),
+        description: format!("For {}: {}{steps}", missing.mcp_server, missing.description),
+        file_type: "credential".to_owned(),
+    })
 }
 
 /// Without controls, which no sentence needs and the database does not keep.

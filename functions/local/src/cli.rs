@@ -138,7 +138,7 @@ pub struct Deploy {
     /// A header for a server behind a URL; `{NAME}` in it, or in the URL, stands for a secret
     #[arg(long, value_name = "NAME: VALUE", value_parser = header)]
     pub header: Vec<(String, String)>,
-    /// The name of a variable whose value the vault has
+    /// The name of a variable whose value the vault has; file:NAME for one that shall hold the path of a file with it
     #[arg(long, value_name = "NAME")]
     pub secret: Vec<String>,
     /// A host that it may reach, HOST:PORT, or `*` for any public one
@@ -165,6 +165,9 @@ pub struct Chat {
     /// Read credentials from this file instead of asking: {"server": {"KEY": "value"}}, `-` for standard input
     #[arg(long, value_name = "FILE")]
     pub credentials_file: Option<PathBuf>,
+    /// A file that a server asks for, instead of asking for its path
+    #[arg(long, value_name = "NAME=PATH", value_parser = file)]
+    pub file: Vec<(String, PathBuf)>,
     /// Return with the reply instead of following the deployment
     #[arg(long)]
     pub no_wait: bool,
@@ -226,6 +229,10 @@ fn setting(text: &str) -> Result<(String, String), String> {
         return Err(format!("{name:?} is not the name of a variable"));
     }
     Ok((name.to_owned(), value.to_owned()))
+}
+
+fn file(text: &str) -> Result<(String, PathBuf), String> {
+    setting(text).map(|(name, path)| (name, path.into())).map_err(|_| "a file is NAME=PATH".to_owned())
 }
 
 fn header(text: &str) -> Result<(String, String), String> {

@@ -7,7 +7,7 @@ mod tests;
 pub use redact::{assignments, redact};
 
 use crate::{
-    launch::{Launch, Wanted},
+    launch::{Launch, Wanted, file},
     names::inline,
 };
 use protocol::{catalog::ServerJson, chat::RequiredCredential};
@@ -39,7 +39,11 @@ pub fn added(server: &ServerJson, short: &str, key: &str) -> RequiredCredential 
 fn required(server: &ServerJson, short: &str, wanted: &Wanted) -> RequiredCredential {
     let shown = inline(&wanted.description, DESCRIPTION_MAX);
     let title = title(server);
-    let kind = if wanted.secret { "secret" } else { "setting" };
+    let kind = match (file(&wanted.key), wanted.secret) {
+        (Some(_), _) => "file",
+        (None, true) => "secret",
+        (None, false) => "setting",
+    };
     RequiredCredential {
         mcp_server: short.to_owned(),
         credential_key: wanted.key.clone(),
@@ -55,24 +59,30 @@ pub fn title(server: &ServerJson) -> String {
 }
 
 fn instructions(server: &ServerJson, wanted: &Wanted, title: &str) -> Vec<String> {
-    let declared =
-        server.meta.get("io.agentopia/instructions").map(|value| declared(value, &wanted.key)).unwrap_or_default();
+    let declared = server
+        .meta
+        .get("io.agentopia/instructions")
+        .map(|value| declared(value, file(&wanted.key).unwrap_or(&wanted.key)))
+        .unwrap_or_default();
     if !declared.is_empty() {
         return declared;
     }
     let mut steps = Vec::new();
+    let name = file(&wanted.key).unwrap_or(&wanted.key);
     match page(server) {
-        Some(page) => steps.push(format!("Look at {page} for how {title} wants {} to be made.", wanted.key)),
-        None => {
-            steps.push(format!("{title} names no page of its own: look for \"{}\" in its documentation.", wanted.key))
-        }
+        Some(page) => steps.push(format!("Look at {page} for how {title} wants {name} to be made.")),
+        None => steps.push(format!("{title} names no page of its own: look for \"{name}\" in its documentation.")),
     }
-    steps.push(match wanted.secret {
-        true => {
-            "Make one with the fewest rights that the job needs, and paste it here: it is stored encrypted.".to_owned()
+    steps.push(
+        match (file(&wanted.key), wanted.secret) {
+            (Some(_), _) => "Save it as a text file, and say where it is: what is in it is stored encrypted.",
+            (None, true) => {
+                "Make one with the fewest rights that the job needs, and paste it here: it is stored encrypted."
+            }
+            (None, false) => "Enter its value here.",
         }
-        false => "Enter its value here.".to_owned(),
-    });
+        .to_owned(),
+    );
     steps
 }
 

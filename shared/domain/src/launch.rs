@@ -10,11 +10,13 @@
 //! one; other braces stay as they are.
 
 mod check;
+mod files;
 mod hosts;
 mod inputs;
 #[cfg(test)]
 mod tests;
 
+pub use files::{file, is_secret, of_file};
 pub use inputs::Wanted;
 
 use inputs::Inputs;
@@ -114,7 +116,7 @@ fn prepare(server: &ServerJson, package: &Package) -> Result<Launch, Refusal> {
             }
             continue;
         }
-        match inputs.resolve(&variable.name, variable)? {
+        match inputs.resolve(&files::key(&variable.name, variable), variable)? {
             Some(value) if value.len() > check::VALUE_MAX || value.chars().any(char::is_control) => {
                 return Err(Refusal::Variable);
             }
@@ -168,7 +170,7 @@ fn source(package: &Package) -> Result<Source, Refusal> {
 fn arguments(argument: &Argument, inputs: &mut Inputs) -> Result<Vec<String>, Refusal> {
     let named = argument.kind == "named";
     let hint = argument.value_hint.as_deref().filter(|hint| !hint.is_empty()).unwrap_or(&argument.input.name);
-    let key = check::key_from(if named { &argument.input.name } else { hint });
+    let key = files::key(&check::key_from(if named { &argument.input.name } else { hint }), &argument.input);
     let fixed = argument.input.value.is_some();
     let value = match fixed || argument.input.default.is_some() || !key.is_empty() {
         true => inputs.resolve(&key, &argument.input)?,

@@ -94,6 +94,9 @@ pub struct Input {
     pub is_required: bool,
     #[serde(default)]
     pub is_secret: bool,
+    /// What kind of text it is, e.g. `filepath`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub format: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub default: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -3,7 +3,7 @@
 use super::{Outcome, Turn};
 use crate::reply;
 use domain::{
-    launch::is_variable,
+    launch::{file, is_variable},
     names::server_slug,
     plan::{
         self, Candidate, Need,
@@ -11,7 +11,10 @@ use domain::{
     },
 };
 use edge::Error;
-use protocol::plan::{Alternative, Capability};
+use protocol::{
+    chat::RequiredCredential,
+    plan::{Alternative, Capability},
+};
 use std::collections::BTreeMap;
 
 impl Turn {
@@ -80,25 +83,25 @@ impl Turn {
     }
 
     fn without(&mut self, key: &str) -> Outcome {
-        let owners: Vec<String> = {
-            let missing: Vec<&str> = self
-                .session
-                .missing
-                .iter()
-                .filter(|m| m.credential_key == key)
-                .map(|m| m.mcp_server.as_str())
-                .collect();
+        let named =
+            |missing: &&RequiredCredential| file(&missing.credential_key).unwrap_or(&missing.credential_key) == key;
+        let waived: Vec<(String, String)> = {
             let chosen = self.session.chosen();
-            chosen.iter().filter(|c| missing.contains(&c.server.as_str())).map(|c| c.name.clone()).collect()
+            let missing = self.session.missing.iter().filter(named);
+            let owned = missing.filter_map(|missing| {
+                let owner = chosen.iter().find(|choice| choice.server == missing.mcp_server)?;
+                Some((owner.name.clone(), missing.credential_key.clone()))
+            });
+            owned.collect()
         };
-        if owners.is_empty() {
+        if waived.is_empty() {
             return Outcome::Say(format!("{key} is not among what is missing."));
         }
-        for owner in owners {
+        for (owner, key) in waived {
             if let Some(added) = self.session.added.get_mut(&owner) {
-                added.remove(key);
+                added.remove(&key);
             }
-            self.session.waived.entry(owner).or_default().insert(key.to_owned());
+            self.session.waived.entry(owner).or_default().insert(key);
         }
         self.settle()
     }

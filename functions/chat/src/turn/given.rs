@@ -2,7 +2,10 @@
 
 use super::Turn;
 use base64::{Engine, prelude::BASE64_STANDARD};
-use domain::{credentials, launch::is_variable};
+use domain::{
+    credentials,
+    launch::{file, is_secret, of_file},
+};
 use edge::Error;
 use protocol::chat::{File, FileKind, Secret};
 use std::collections::BTreeMap;
@@ -11,9 +14,6 @@ use zeroize::Zeroizing;
 const MESSAGE_MAX: usize = 8 * 1024;
 const CREDENTIALS_MAX: usize = 50;
 const FILES_MAX: usize = 10;
-
-/// Where a file goes that belongs to no one server.
-const LOOSE_FILES: &str = "io.agentopia/files";
 
 type Given = BTreeMap<String, BTreeMap<String, Secret>>;
 
@@ -53,7 +53,7 @@ impl Turn {
         for (short, values) in given {
             let server = self.catalog_name(short)?;
             for (key, value) in values {
-                if !is_variable(key) {
+                if !is_secret(key) {
                     return Err(Error::invalid(
                         "A credential's key is not the name of a variable that a server may have.",
                         "Use a name of letters, digits and underscores, such as GITHUB_TOKEN.",
@@ -82,40 +82,43 @@ impl Turn {
         Ok(())
     }
 
-    /// Stores the files that are credentials; answers the names of those that are not.
-    pub(super) async fn store_files(&mut self, files: &[File]) -> Result<Vec<String>, Error> {
+    /// The files that are credentials, as values for the servers that miss them; and the names of the others.
+    pub(super) fn sort_files(&self, files: &[File], given: &mut Given) -> Result<Vec<String>, Error> {
+        let wanted: Vec<(&str, &str)> = self
+            .session
+            .missing
+            .iter()
+            .filter_map(|missing| Some((missing.mcp_server.as_str(), file(&missing.credential_key)?)))
+            .collect();
         let mut unused = Vec::new();
-        for file in files {
-            if file.filename.is_empty()
-                || file.filename.len() > 100
-                || !file.filename.bytes().all(|b| b.is_ascii_alphanumeric() || b"._- ".contains(&b))
-                || file.filename.starts_with('.')
+        for File { filename, content, kind } in files {
+            if filename.is_empty()
+                || filename.len() > 100
+                || !filename.bytes().all(|b| b.is_ascii_alphanumeric() || b"._- ".contains(&b))
+                || filename.starts_with('.')
             {
                 return Err(Error::invalid(
                     "A file's name is not a plain one.",
                     "Use letters, digits, dots and dashes.",
                 ));
             }
-            if file.kind != FileKind::Credential {
-                unused.push(file.filename.clone());
-                continue;
-            }
-            let bytes = Zeroizing::new(BASE64_STANDARD.decode(file.content.expose()).map_err(|_| {
+            let bytes = Zeroizing::new(BASE64_STANDARD.decode(content.expose()).map_err(|_| {
                 Error::invalid("A file's content is not base64.", "Encode it with padding and without line breaks.")
             })?);
             let text = std::str::from_utf8(&bytes).map_err(|_| {
                 Error::invalid("A credential file is not text.", "Send a text file, such as a JSON key or a PEM file.")
             })?;
-            let chosen = self.session.chosen();
-            let server = match chosen.as_slice() {
-                [one] => one.name.clone(),
-                _ => LOOSE_FILES.to_owned(),
+            let meant = match kind {
+                FileKind::Credential => meant(filename, &wanted),
+                FileKind::Config | FileKind::Other => Vec::new(),
             };
-            let key = format!("file:{}", file.filename);
-            let value = Secret::new(text.to_owned());
-            let written =
-                self.state.vault.store(&self.caller, &server, &key, &value, None).await.map_err(vault_error)?;
-            self.restarted.extend(written.toolboxes);
+            if meant.is_empty() {
+                unused.push(filename.clone());
+            }
+            for (server, variable) in meant {
+                let values = given.entry(server.to_owned()).or_default();
+                values.insert(of_file(variable), Secret::new(text.to_owned()));
+            }
         }
         Ok(unused)
     }
@@ -136,6 +139,14 @@ impl Turn {
             Error::invalid("A credential is for a server that this session knows nothing of.", fix)
         })
     }
+}
+
+/// Whom a file is for, of servers and the variables of files that they miss: those that it is named after, or the only one.
+fn meant<'w>(filename: &str, wanted: &[(&'w str, &'w str)]) -> Vec<(&'w str, &'w str)> {
+    let stem = filename.split_once('.').map_or(filename, |(stem, _)| stem);
+    let named = |variable: &str| variable.eq_ignore_ascii_case(stem);
+    let only = wanted.first().is_some_and(|(_, first)| wanted.iter().all(|(_, variable)| variable == first));
+    wanted.iter().filter(|(_, variable)| named(variable) || only).copied().collect()
 }
 
 fn vault_error(error: sealing::Error<database::Error>) -> Error {

@@ -87,6 +87,11 @@ pub(crate) fn shelf() -> Shelf {
             ],
         ),
         ("github", vec![(entry("io.x/mcp-server-github", "GitHub", &["GITHUB_TOKEN", "GITHUB_ORG"]), 0.9)]),
+        (
+            "bigquery",
+            vec![(entry("io.x/bigquery-mcp", "BigQuery", &["PROJECT", "GOOGLE_APPLICATION_CREDENTIALS"]), 0.9)],
+        ),
+        ("cluster", vec![(entry("io.x/kube-mcp", "Kubernetes", &["KUBECONFIG"]), 0.9)]),
         ("evil", vec![(nasty, 0.9)]),
         ("unsure", vec![(entry("io.x/unsure", "Unsure", &[]), 0.1)]),
     ])

@@ -168,17 +168,52 @@ async fn without_a_toolbox_the_plan_waits() {
     assert_eq!(again["agent_created"], true, "{again}");
 }
 
+fn file(filename: &str, content: &str, kind: &str) -> Value {
+    json!({"filename": filename, "content": content, "type": kind})
+}
+
 #[tokio::test]
-async fn files_that_are_credentials_go_to_the_vault() {
+async fn a_file_is_asked_for_as_one_and_reaches_the_server_that_wants_it() {
     let scene = Scene::new().await;
-    let first = scene.say(json!({"message": "a ticket in linear"})).await;
-    let file =
-        |filename: &str, content: &str, kind: &str| json!({"filename": filename, "content": content, "type": kind});
-    let files = json!([file("key.json", "eyJrZXkiOiAiaHVudGVyMiJ9", "credential"), file("notes.txt", "aGk=", "other")]);
-    let reply = scene.say(json!({"message": "", "session_id": first["session_id"], "files": files})).await;
-    assert!(reply["reply"].as_str().unwrap().contains("Not used: notes.txt"));
-    let stored = scene.db.value("select server || ' ' || key from app.credential").await;
-    assert_eq!(stored.as_deref(), Some("io.x/linear-mcp file:key.json"));
+    let first = scene.say(json!({"message": "ask bigquery and look at the cluster"})).await;
+    assert_eq!(first["status"], "pending_credentials");
+    assert_eq!(asked(&first), ["bigquery.PROJECT"]);
+    let files: Vec<&str> =
+        first["required_files"].as_array().unwrap().iter().map(|file| file["key"].as_str().unwrap()).collect();
+    assert_eq!(files, ["GOOGLE_APPLICATION_CREDENTIALS", "KUBECONFIG"]);
+    assert_eq!(first["required_files"][0]["file_type"], "credential");
+    let text = first["reply"].as_str().unwrap();
+    assert!(text.contains("one value and 2 files") && text.contains("the file KUBECONFIG for kube"), "{text}");
+
+    // One that is called otherwise could be either, and one that is no credential is nobody's.
+    let session = &first["session_id"];
+    let loose =
+        json!([file("key.json", "eyJrZXkiOiAiaHVudGVyMiJ9", "credential"), file("KUBECONFIG", "aGk=", "other")]);
+    let reply = scene.say(json!({"message": "", "session_id": session, "files": loose})).await;
+    assert!(reply["reply"].as_str().unwrap().contains("Not used: key.json, KUBECONFIG"), "{reply}");
+    assert_eq!(scene.count("app.credential").await, 0);
+
+    let named = json!([file("kubeconfig.yaml", "aGk=", "credential")]);
+    let given = json!({"bigquery": {"PROJECT": "p"}});
+    let partly = scene.say(json!({"message": "", "session_id": session, "files": named, "credentials": given})).await;
+    assert_eq!(partly["required_files"].as_array().unwrap().len(), 1);
+    // Now it can only be that one.
+    let only = json!([file("key.json", "eyJrZXkiOiAiaHVudGVyMiJ9", "credential")]);
+    let last = scene.say(json!({"message": "", "session_id": session, "files": only})).await;
+    assert_eq!((&last["status"], &last["agent_created"]), (&json!("success"), &json!(true)), "{last}");
+    let secrets = scene
+        .db
+        .value("select string_agg(name || ' ' || array_to_string(secrets, ','), ' ' order by name) from app.server")
+        .await;
+    let expected = "bigquery PROJECT,file:GOOGLE_APPLICATION_CREDENTIALS kube file:KUBECONFIG";
+    assert_eq!(secrets.as_deref(), Some(expected));
+    // Asked for once.
+    assert_eq!(scene.say(json!({"message": "look at the cluster again"})).await["agent_created"], true);
+}
+
+#[tokio::test]
+async fn a_file_that_is_none_is_refused() {
+    let scene = Scene::new().await;
     for bad in
         [file("../x", "aGk=", "credential"), file("x", "not base64!", "credential"), file("x", "/w==", "credential")]
     {
@@ -186,6 +221,15 @@ async fn files_that_are_credentials_go_to_the_vault() {
             scene.send(scene.owner, "POST", "/api/chat", json!({"message": "", "files": [bad]})).await;
         assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY, "{bad}: {problem}");
     }
+}
+
+#[tokio::test]
+async fn a_file_that_a_server_works_without_is_not_asked_for() {
+    let scene = Scene::new().await;
+    let first = scene.say(json!({"message": "ask bigquery"})).await;
+    let session = &first["session_id"];
+    let waived = scene.say(json!({"message": "without GOOGLE_APPLICATION_CREDENTIALS", "session_id": session})).await;
+    assert_eq!((asked(&waived), &waived["required_files"]), (vec!["bigquery.PROJECT".to_owned()], &json!([])));
 }
 
 #[tokio::test]

@@ -1,6 +1,7 @@
 //! One turn of the conversation, and what belongs to it: asking for credentials, following the deployment.
 
 mod credentials;
+mod files;
 
 use super::{follow, lines, print_json};
 use crate::{
@@ -11,9 +12,10 @@ use crate::{
     trouble::Trouble,
 };
 use credentials::{Credentials, Exposed};
+use files::File;
 use protocol::{
     agent::Agent,
-    chat::{ChatReply, ChatStatus, RequiredCredential},
+    chat::{ChatReply, ChatStatus},
     ids::{AgentId, SessionId, ToolboxId},
 };
 use serde::Serialize;
@@ -31,11 +33,15 @@ struct Turn<'a> {
     toolbox_id: Option<ToolboxId>,
     #[serde(skip_serializing_if = "Option::is_none")]
     credentials: Option<Exposed<'a>>,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    files: &'a [File],
 }
 
 pub(super) async fn run(home: &Home, options: Chat, json: bool) -> Result<ExitCode, Trouble> {
     let client = Client::connect(home).await?;
     let given = options.credentials_file.as_deref().map(credentials::read_file).transpose()?;
+    let read = options.file.iter().map(|(name, path)| files::read(name, path));
+    let files = read.collect::<Result<Vec<File>, Trouble>>()?;
     let session_id = match options.session {
         Some(Session::Id(id)) => Some(id),
         Some(Session::Last) => Some(last(home)?),
@@ -44,20 +50,28 @@ pub(super) async fn run(home: &Home, options: Chat, json: bool) -> Result<ExitCo
     // In a conversation that waits for credentials they go along at once; else it is not known yet what they are for.
     let now = given.as_ref().filter(|_| session_id.is_some()).map(Exposed);
     let toolbox_id = Config::load(home)?.toolbox_id;
-    let turn = Turn { message: &options.text, session_id, agent_id: options.agent, toolbox_id, credentials: now };
+    let turn = Turn {
+        message: &options.text,
+        session_id,
+        agent_id: options.agent,
+        toolbox_id,
+        credentials: now,
+        files: if session_id.is_some() { &files } else { &[] },
+    };
     let mut reply = send(home, &client, &turn).await?;
 
-    if reply.status == ChatStatus::PendingCredentials && !reply.required_credentials.is_empty() {
+    if reply.status == ChatStatus::PendingCredentials {
         if !json {
             show(&reply);
         }
-        if let Some(found) = obtain(&reply.required_credentials, given, json).await? {
+        if let Some((found, files)) = obtain(&reply, given, files, json).await? {
             let turn = Turn {
                 message: "Here are the credentials.",
                 session_id: Some(reply.session_id),
                 agent_id: options.agent,
                 toolbox_id,
                 credentials: Some(Exposed(&found)),
+                files: &files,
             };
             reply = send(home, &client, &turn).await?;
             if !json {
@@ -65,7 +79,10 @@ pub(super) async fn run(home: &Home, options: Chat, json: bool) -> Result<ExitCo
             }
         } else if !json {
             reply.required_credentials.iter().for_each(credentials::explain);
-            eprintln!("\nGive them: agentopia chat --session last --credentials-file FILE \"here they are\"");
+            reply.required_files.iter().for_each(files::explain);
+            let values = if reply.required_credentials.is_empty() { "" } else { " --credentials-file FILE" };
+            let files = if reply.required_files.is_empty() { "" } else { " --file NAME=PATH" };
+            eprintln!("\nGive them: agentopia chat --session last{values}{files} \"here they are\"");
         }
     } else if !json {
         show(&reply);
@@ -102,23 +119,37 @@ fn last(home: &Home) -> Result<SessionId, Trouble> {
         .ok_or_else(|| Trouble::new("There was no conversation in this home yet.", "Begin one: agentopia chat \"…\""))
 }
 
-/// The credentials that are asked for: from the file, from standard input, or typed without echo.
+/// The credentials that are asked for: from the file, from standard input, or typed without echo; and the files: those that
+/// were named, or what is typed in. None when something is missing and nobody can be asked.
 async fn obtain(
-    wanted: &[RequiredCredential],
+    reply: &ChatReply,
     given: Option<Credentials>,
+    mut files: Vec<File>,
     json: bool,
-) -> Result<Option<Credentials>, Trouble> {
-    let given = match given {
-        Some(given) => Some(given),
-        None if std::io::stdin().is_terminal() && !json => return credentials::ask(wanted).map(Some),
-        None => credentials::read_input().await?,
+) -> Result<Option<(Credentials, Vec<File>)>, Trouble> {
+    let wanted = &reply.required_credentials;
+    let asked = std::io::stdin().is_terminal() && !json;
+    let found = match given {
+        Some(given) => given.only(wanted)?,
+        None if wanted.is_empty() => Credentials::default(),
+        None if asked => credentials::ask(wanted)?,
+        None => match credentials::read_input().await? {
+            Some(given) => given.only(wanted)?,
+            None => return Ok(None),
+        },
     };
-    given.map(|given| given.only(wanted)).transpose()
+    for wanted in &reply.required_files {
+        if files.iter().any(|file| file.is(wanted)) {
+            continue;
+        }
+        if !asked {
+            return Ok(None);
+        }
+        files.push(files::ask(wanted)?);
+    }
+    Ok(Some((found, files)))
 }
 
 fn show(reply: &ChatReply) {
     put!("{}", lines(&reply.reply));
-    for file in &reply.required_files {
-        put!("  file {} ({}): {}", lines(&file.key), lines(&file.file_type), lines(&file.description));
-    }
 }

@@ -53,8 +53,9 @@ pub fn fit(
         return Err(Unfit::Hosts);
     }
     // As a catalog entry would say it, so that the rules for entries decide.
-    let variables = env.keys().chain(secrets).map(|name| Input {
-        name: name.clone(),
+    let secrets = secrets.iter().map(|name| launch::file(name).unwrap_or(name));
+    let variables = env.keys().map(String::as_str).chain(secrets).map(|name| Input {
+        name: name.to_owned(),
         is_required: true,
         value: Some("set".to_owned()),
         ..Input::default()

@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 /// Something that the user may or must give.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Wanted {
-    /// Name in the vault and of the variable.
+    /// Name in the vault and of the variable; with [`super::file`]'s prefix when the variable leads to a file.
     pub key: String,
     /// As the entry has it: untrusted, and perhaps empty.
     pub description: String,

@@ -7,7 +7,7 @@ use std::{collections::BTreeMap, io::Read, path::Path, time::Duration};
 use zeroize::Zeroizing;
 
 /// Values by server and key.
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
 #[serde(transparent)]
 pub(super) struct Credentials(BTreeMap<String, BTreeMap<String, Secret>>);
 
