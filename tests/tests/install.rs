@@ -259,8 +259,9 @@ async fn under_systemd_it_is_kept_alive_updated_and_taken_back() {
     let token = made.folder.path().join("token");
     fs::write(&token, TOKEN).expect("writable");
     let mount = made.mount();
-    // Rights to mount, which systemd needs; and the host's engine, so that Docker is there.
-    let options = "--cap-add SYS_ADMIN --security-opt seccomp=unconfined --security-opt apparmor=unconfined --tmpfs /run \
+    // Rights to mount, which systemd needs, to set rules, which dtma does, and to look at that; and the host's engine, so that
+    // Docker is there.
+    let options = "--cap-add SYS_ADMIN --cap-add NET_ADMIN --cap-add SYS_PTRACE --security-opt seccomp=unconfined --security-opt apparmor=unconfined --tmpfs /run \
                    --tmpfs /tmp --volume /sys/fs/cgroup:/sys/fs/cgroup --volume /usr/bin/docker:/usr/bin/docker:ro \
                    --volume /var/run/docker.sock:/srv/docker.sock";
     let options: Vec<&str> = options.split_whitespace().chain(["--volume", &mount]).collect();
@@ -304,6 +305,22 @@ async fn under_systemd_it_is_kept_alive_updated_and_taken_back() {
     let pid = show("MainPID");
     machine.run(&format!("kill -9 {pid}"));
     until("it is started again", || show("MainPID") != pid && show("ActiveState") == "active").await;
+
+    // Its firewall rules are set from within the unit's sandbox: here in a network of its own, where none was before.
+    let with = |lines: &str| {
+        let file = "/etc/systemd/system/dtma.service.d/with.conf";
+        machine.run(&format!("printf '[Service]\n{lines}\n' >{file}; systemctl daemon-reload; systemctl restart dtma"));
+    };
+    with("PrivateNetwork=yes");
+    let rules = machine.run(&format!("nsenter -t {} -n iptables -S AGENTOPIA-INPUT", show("MainPID")));
+    assert!(rules.contains("-A AGENTOPIA-INPUT -j DROP"), "{rules}");
+
+    // One that stands still is not fed, and so it is ended and started again.
+    with("WatchdogSec=4\nTimeoutAbortSec=1");
+    let pid = show("MainPID");
+    machine.run(&format!("kill -STOP {pid}"));
+    until("what stands still is started again", || show("MainPID") != pid && show("ActiveState") == "active").await;
+    with("");
 
     // A newer release goes into the same process, and proves itself.
     let pid = show("MainPID");
