@@ -61,7 +61,12 @@ impl Kept {
         if text.is_empty() {
             return self.forget(name);
         }
-        if let Err(error) = write_atomically(&folder.join(name), &text) {
+        // Another toolbox of this user may have taken the folder away when it left.
+        let kept = prepare(folder).and_then(|good| match good {
+            true => write_atomically(&folder.join(name), &text),
+            false => Err(io::Error::other("the folder is not this user's alone any more")),
+        });
+        if let Err(error) = kept {
             tracing::warn!(%error, "what a server was given could not be kept in memory");
         }
     }
@@ -80,6 +85,14 @@ impl Kept {
                 tracing::warn!(%error, "a server's secrets stay in memory")
             }
             _ => {}
+        }
+    }
+
+    /// Takes the folder away when nothing is in it any more.
+    pub fn leave(&self) {
+        if let Some(folder) = &self.0 {
+            // Another toolbox of this user has something there.
+            let _ = fs::remove_dir(folder);
         }
     }
 }
@@ -103,13 +116,13 @@ mod tests {
 
     #[test]
     fn what_is_kept_is_there_again_until_it_is_forgotten() {
-        let folder = tempfile::tempdir().unwrap();
-        let kept = Kept(Some(folder.path().to_path_buf()));
+        let folder = tempfile::tempdir_in("/dev/shm").unwrap();
+        let kept = Kept(Some(folder.path().join("dtma")));
         let secrets = ["one".to_owned(), "two\nlines".to_owned()].map(Secret::new);
         kept.keep("a", secrets.iter());
         let values = kept.of("a").unwrap();
         assert_eq!(values.iter().map(Secret::expose).collect::<Vec<_>>(), ["one", "two\nlines"]);
-        assert_eq!(fs::metadata(folder.path().join("a")).unwrap().mode() & 0o777, 0o600);
+        assert_eq!(fs::metadata(folder.path().join("dtma/a")).unwrap().mode() & 0o777, 0o600);
         assert!(kept.of("b").is_none());
         kept.forget("a");
         kept.forget("a");
@@ -117,6 +130,10 @@ mod tests {
         kept.keep("a", secrets.iter());
         kept.keep("a", [].iter());
         assert!(kept.of("a").is_none(), "a server that has none any more");
+        kept.leave();
+        kept.keep("a", secrets.iter());
+        kept.leave();
+        assert_eq!(kept.of("a").unwrap().len(), 2, "what is in use is not taken away");
         assert!(Kept::nothing().of("a").is_none());
     }
 

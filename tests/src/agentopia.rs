@@ -4,6 +4,7 @@ use serde_json::Value;
 use std::{
     io::{Read, Write},
     net::TcpListener,
+    os::unix::process::CommandExt,
     path::PathBuf,
     process::{Command, Output, Stdio},
     sync::mpsc,
@@ -53,6 +54,19 @@ impl Agentopia {
         let mut command = Command::new(self.home.path().join("bin/agentopia"));
         command.args(arguments).arg("--home").arg(self.home.path());
         command
+    }
+
+    /// `agentopia up` in the foreground, and Ctrl-C after so long, which a terminal gives to the whole group. True when it had
+    /// ended by itself before that.
+    pub async fn interrupted_up(&self, after: Duration) -> bool {
+        let mut command = self.command(&["up", "--port", &self.port.to_string()]);
+        let quiet = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        let mut child = quiet.process_group(0).spawn().expect("agentopia runs");
+        tokio::time::sleep(after).await;
+        let early = child.try_wait().expect("it is ours").is_some();
+        let _ = Command::new("kill").args(["-INT", "--", &format!("-{}", child.id())]).status();
+        child.wait().expect("it ends");
+        early
     }
 
     /// What a command prints, whether it succeeds or not.

@@ -171,6 +171,28 @@ fn succeed(command: &mut Command) -> String {
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
+#[tokio::test]
+async fn ctrl_c_at_any_moment_of_a_start_leaves_nothing_running() {
+    let agentopia = Agentopia::new();
+    agentopia.up();
+    agentopia.down();
+    // The whole of a start, and a while after.
+    for millis in [20, 60, 120, 180, 240, 300, 360, 450, 600, 900, 1300, 2500] {
+        assert!(
+            !agentopia.interrupted_up(Duration::from_millis(millis)).await,
+            "it ended by itself within {millis} ms"
+        );
+        // What was only about to run would do so by now.
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        for program in ["agentopia", "dtma"] {
+            assert_eq!(agentopia.processes(program), Vec::<u32>::new(), "{program} runs on after {millis} ms");
+        }
+        let doctor: Value = serde_json::from_slice(&agentopia.output(&["doctor", "--json"]).stdout).expect("JSON");
+        let postgres = doctor.as_array().expect("findings").iter().find(|finding| finding["what"] == "Postgres");
+        assert_eq!(postgres.expect("asked")["says"], "does not run", "after {millis} ms");
+    }
+}
+
 /// Two homes and ports live side by side and do not see each other.
 #[test]
 fn two_homes_run_side_by_side() {

@@ -74,6 +74,7 @@ async fn stop(engine: &Engine, toolbox: ToolboxId) -> anyhow::Result<usize> {
         Ok::<_, docker::Error>(())
     });
     try_join_all(stopping).await?;
+    kept.leave();
     // What a daemon was installing when it ended.
     for id in engine.leftovers(toolbox).await? {
         engine.remove(&id).await?;

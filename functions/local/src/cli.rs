@@ -36,6 +36,9 @@ pub enum Command {
     /// Make, list and end API keys, with which programs act as you
     #[command(subcommand)]
     Keys(Keys),
+    /// Look after the vault's own key
+    #[command(subcommand)]
+    Vault(Vault),
     /// Print a capability for the local toolbox, for any MCP client
     Capability(Capability),
     /// Fill the catalog, or search it
@@ -122,6 +125,12 @@ pub enum Keys {
     List,
     /// End one
     Delete { id: ApiKeyId },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Vault {
+    /// Give it another key; what is stored is wrapped anew with it, a part each minute, and nothing waits for that
+    Rotate,
 }
 
 #[derive(Debug, Args)]

@@ -1,8 +1,16 @@
 //! The sweep over a real database, and the event that a schedule invokes it with.
 
-use database::Caller;
+use database::{Caller, Database};
 use lambda_http::{http::Method, request::LambdaRequest};
+use protocol::chat::Secret;
+use sealing::{KeyFile, Vault};
 use serde_json::Value;
+use std::{path::Path, sync::Arc};
+use testkit::TestDatabase;
+
+fn vault(db: &TestDatabase, path: &Path) -> Vault<Database> {
+    Vault::new(db.database.clone(), Arc::new(KeyFile::open_or_create(path).expect("a key file")))
+}
 
 #[tokio::test]
 async fn what_time_has_ended_goes_and_what_has_not_stays() {
@@ -17,12 +25,31 @@ async fn what_time_has_ended_goes_and_what_has_not_stays() {
            ('test', 'new', 'true', now() + interval '1 hour')",
     )
     .await;
-    let swept = sweeper::run_once(&db.database).await.unwrap().0;
+    let folder = tempfile::tempdir().unwrap();
+    let vault = vault(&db, &folder.path().join("vault.key"));
+    let swept = sweeper::run_once(&db.database, &vault).await.unwrap().0;
     assert_eq!((swept["enrolments"], swept["expiring"], swept["credentials"]), (1, 1, 0), "{swept:?}");
     let left = "select count(*)::text from app.toolbox where enrolment_hash is not null";
     assert_eq!(db.value(left).await.as_deref(), Some("1"));
-    let again = sweeper::run_once(&db.database).await.unwrap().0;
+    let again = sweeper::run_once(&db.database, &vault).await.unwrap().0;
     assert!(again.values().all(|count| *count == 0), "{again:?}");
+}
+
+#[tokio::test]
+async fn what_an_older_key_wrapped_is_wrapped_anew_and_then_the_older_is_good_no_more() {
+    let (db, folder) = (testkit::database().await, tempfile::tempdir().unwrap());
+    let path = folder.path().join("vault.key");
+    let old = vault(&db, &path);
+    for _ in 0..3 {
+        let user = Caller::user(testkit::user(&db).await);
+        old.store(&user, "io.example/server", "KEY", &Secret::new("value".to_owned()), None).await.unwrap();
+    }
+    KeyFile::rotate(&path).unwrap();
+    let new = vault(&db, &path);
+    assert_eq!(sweeper::run_once(&db.database, &new).await.unwrap().0["rewrapped"], 3);
+    assert_eq!(sweeper::run_once(&db.database, &new).await.unwrap().0["rewrapped"], 0);
+    let wrapped = "select min(wrapping_key) || ' ' || (select minimum from app.wrapping) from app.tenant_key";
+    assert_eq!(db.value(wrapped).await.as_deref(), Some("2 2"));
 }
 
 /// The event stands in the template as a folded text.

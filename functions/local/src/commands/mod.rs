@@ -25,9 +25,10 @@ mod toolboxes;
 mod tools;
 mod trace;
 mod up;
+mod vault;
 
 use crate::{
-    cli::{Catalog, Cli, Command},
+    cli::{Catalog, Cli, Command, Vault},
     client::Client,
     home::Home,
     terminal::{line, lines},
@@ -57,6 +58,7 @@ pub async fn run(cli: Cli) -> Result<ExitCode, Trouble> {
         Command::Grants => grants::run(&home, json).await,
         Command::Toolboxes(command) => toolboxes::run(&home, command, json).await,
         Command::Keys(command) => keys::run(&home, command, json).await,
+        Command::Vault(Vault::Rotate) => vault::rotate(&home, json),
         Command::Events(options) => events::run(&home, &options, json).await,
     };
     done.map(|()| ExitCode::SUCCESS)

@@ -16,6 +16,8 @@ use std::{
 };
 use zeroize::Zeroizing;
 
+const VAULT: &str = "vault.key";
+
 pub struct Keys {
     /// Wraps the vault's tenant keys.
     pub vault: Arc<dyn KeyWrap>,
@@ -29,14 +31,8 @@ impl Keys {
     /// Loads the keys and makes those that are not there.
     pub fn load_or_make(home: &Home) -> Result<Self, Trouble> {
         let folder = home.keys();
-        let vault = folder.join("vault.key");
-        let wrap = KeyFile::open_or_create(&vault).map_err(|error| {
-            Trouble::new(
-                format!("The vault's key {} cannot be used.", vault.display()),
-                "Put it back from a backup; or remove it to start with a new one, which cannot read what the old one sealed.",
-            )
-            .caused_by(&error)
-        })?;
+        let vault = folder.join(VAULT);
+        let wrap = KeyFile::open_or_create(&vault).map_err(|error| unusable(&vault, &error))?;
         let capability = load_or_make(&folder.join("capability.pk8"), || {
             capability::SigningKey::generate().map_err(|_| no_random())
         })?;
@@ -46,6 +42,23 @@ impl Keys {
         })?;
         Ok(Self { vault: Arc::new(wrap), capability, accounts })
     }
+}
+
+/// Gives the vault another key beside those that it has, and says its number. Whoever starts after this uses it.
+pub fn rotate_vault(home: &Home) -> Result<u32, Trouble> {
+    let vault = home.keys().join(VAULT);
+    if !vault.exists() {
+        return Err(Trouble::new("This home has no vault yet.", "Start it first: agentopia up"));
+    }
+    KeyFile::rotate(&vault).map(|keys| keys.current()).map_err(|error| unusable(&vault, &error))
+}
+
+fn unusable(vault: &Path, error: &(dyn std::error::Error + 'static)) -> Trouble {
+    Trouble::new(
+        format!("The vault's key {} cannot be used.", vault.display()),
+        "Put it back from a backup; or remove it to start with a new one, which cannot read what the old one sealed.",
+    )
+    .caused_by(error)
 }
 
 fn no_random() -> Trouble {

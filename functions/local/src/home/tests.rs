@@ -101,3 +101,14 @@ async fn a_process_is_known_by_more_than_its_number() {
     child.wait().unwrap();
     assert!(!process.alive());
 }
+
+#[test]
+fn the_vault_gets_another_key_beside_the_ones_that_it_has() {
+    let (_folder, home) = home();
+    let refused = keys::rotate_vault(&home).unwrap_err().to_string();
+    assert!(refused.contains("no vault yet"), "{refused}");
+    let current = || keys::Keys::load_or_make(&home).unwrap().vault.current();
+    assert_eq!(current(), 1);
+    assert_eq!(keys::rotate_vault(&home).unwrap(), 2);
+    assert_eq!(current(), 2);
+}

@@ -17,6 +17,7 @@ use database::Database;
 use edge::{Clock, Context, Place};
 use ephemeral::Ephemeral;
 use protocol::ids::UserId;
+use sealing::Vault;
 use std::{sync::Arc, time::Duration};
 use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
 
@@ -77,7 +78,8 @@ pub async fn start(parts: Parts<'_>, listener: TcpListener) -> Result<Server, Tr
             tracing::error!(%error, "the server ended");
         }
     });
-    let sweeping = tokio::spawn(sweep::keep(context, stopped));
+    let vault = Vault::new(parts.database.clone(), parts.keys.vault.clone());
+    let sweeping = tokio::spawn(sweep::keep(context, vault, stopped));
     Ok(Server { stop, serving, sweeping })
 }
 

@@ -18,11 +18,16 @@ use crate::{
 };
 use protocol::{chat::Secret, ids::UserId};
 use std::time::Duration;
-use tokio::net::TcpListener;
+use tokio::{
+    net::TcpListener,
+    task::{JoinError, JoinHandle},
+};
 
 /// What runs because of us. `stop` is fine at any moment.
 #[derive(Default)]
 pub struct Started {
+    /// Its start, which goes on to its end although nobody waits for it any more: what is half started cannot be stopped.
+    starting: Option<JoinHandle<Result<database::Local, Trouble>>>,
     database: Option<database::Local>,
     server: Option<Server>,
     toolbox: Option<toolbox::Running>,
@@ -52,7 +57,10 @@ pub async fn start(home: &Home, port: Option<u16>, started: &mut Started) -> Res
     instance.save(home)?;
 
     let keys = Keys::load_or_make(home)?;
-    let database = Step::run("database", database::Local::start(home)).await?;
+    let own = home.clone();
+    let starting = started.starting.insert(tokio::spawn(async move { database::Local::start(&own).await }));
+    let database = Step::run("database", async { ended(starting.await) }).await?;
+    started.starting = None;
     let door = database.open().await?;
     started.database = Some(database);
 
@@ -72,6 +80,11 @@ pub async fn start(home: &Home, port: Option<u16>, started: &mut Started) -> Res
     instance.ready = true;
     instance.save(home)?;
     Ok(instance)
+}
+
+/// What a task of ours made; its panic goes on here.
+fn ended<T>(made: Result<T, JoinError>) -> T {
+    made.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))
 }
 
 /// The control plane, with the owner's account.
@@ -121,6 +134,10 @@ impl Started {
         stop_rest(home).await;
         if let Some(server) = self.server.take() {
             server.stop(Duration::from_secs(3)).await;
+        }
+        if let Some(starting) = self.starting.take() {
+            // It has been told what went wrong, or nobody waits for it.
+            self.database = ended(starting.await).ok();
         }
         if let Some(database) = self.database.take() {
             let step = Step::start("stopping the database");

@@ -32,17 +32,17 @@ impl<S: SecretStore> Vault<S> {
         Ok(Release { tenant: released.tenant, credentials, missing })
     }
 
-    /// Wraps anew some tenant keys that an older wrapping key wrapped; for a timer.
+    /// Wraps anew some tenant keys that an older wrapping key wrapped; for a timer. One that cannot be read holds up no other.
     pub async fn rewrap(&self, limit: u32) -> Result<Rewrapped, Error<S::Error>> {
         let current = self.wrap.current();
         let older = self.store.tenant_keys_below(current, limit).await.map_err(Error::Store)?;
         let mut done = 0;
         for held in &older {
             let whose = Whose { tenant: held.tenant, key_id: held.id };
-            let key = self.wrap.unwrap(&held.wrapped, whose).await.inspect_err(|error| {
-                tracing::error!(tenant = %held.tenant, error = %error, "a tenant key cannot be wrapped anew");
-            })?;
-            done += usize::from(self.rewrap_one(held, &key).await?);
+            match self.wrap.unwrap(&held.wrapped, whose).await {
+                Ok(key) => done += usize::from(self.rewrap_one(held, &key).await?),
+                Err(error) => tracing::error!(tenant = %held.tenant, %error, "a tenant key cannot be wrapped anew"),
+            }
         }
         let complete = older.is_empty() && self.store.raise_minimum(current).await.map_err(Error::Store)?;
         Ok(Rewrapped { done, complete })

@@ -36,6 +36,20 @@ async fn the_minimum_rises_when_nothing_is_left_below() {
 }
 
 #[tokio::test]
+async fn one_that_cannot_be_read_holds_up_no_other() {
+    let (scene, strange) = (Scene::new(), Scene::new());
+    let owners = [(); 3].map(|()| UserId::new());
+    for owner in owners {
+        scene.store(owner, "A", "one").await;
+    }
+    // Wrapped by a key that this vault never had.
+    strange.store(owners[1], "A", "other").await;
+    scene.rows.put_tenant_key(strange.rows.tenant_key(owners[1]));
+    KeyFile::rotate(&scene.path).expect("rotated");
+    assert_eq!(scene.vault().rewrap(10).await.expect("the rest"), Rewrapped { done: 2, complete: false });
+}
+
+#[tokio::test]
 async fn without_its_key_file_nothing_opens() {
     let (scene, owner) = (Scene::new(), UserId::new());
     scene.store(owner, "A", "one").await;
