@@ -92,6 +92,7 @@ impl Life {
                 }
                 End::StillRuns => {
                     tracing::warn!(server = %spec.name, why = %ended.detail, "a server runs and is not reached; attaching again");
+                    shop.statuses.update(spec.id, |status| status.detail = Some(ended.detail));
                     tokio::time::sleep(AGAIN).await;
                     adopt = self.holding.get();
                 }

@@ -70,6 +70,48 @@ async fn a_killed_daemon_finds_its_servers_running() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_whose_secrets_are_not_known_runs_on_and_is_not_offered_until_they_are() {
+    if !docker() {
+        return;
+    }
+    let plane = Plane::start().await;
+    let mut toolbox = Toolbox::enrolled(&plane);
+    toolbox.run();
+    plane.until_checked_in(0).await;
+    let mut spec = scripted("keyed", "good");
+    spec.secrets = vec!["API_KEY".into()];
+    plane.inner().values.insert("API_KEY".into(), "hunter2hunter2".into());
+    plane.want(std::slice::from_ref(&spec)).await;
+    plane.until_running(&spec).await;
+    let before = toolbox.containers();
+
+    // What the daemon kept in memory is gone, and the vault does not answer with it.
+    toolbox.kill();
+    let name = dtma::docker::labels::name(plane.toolbox, spec.id);
+    let user = rustix::process::geteuid().as_raw();
+    let kept = [format!("/run/dtma/{name}"), format!("/dev/shm/dtma-{user}/{name}")];
+    assert!(kept.iter().any(|path| fs::remove_file(path).is_ok()), "it was kept nowhere");
+    plane.inner().values.clear();
+    toolbox.run();
+    let why = plane
+        .until("it is said why", 30, |inner| {
+            let detail = inner.statuses.get(&spec.id)?.detail.clone();
+            detail.filter(|detail| detail.contains("what must not get out of it is not known"))
+        })
+        .await;
+    assert!(why.contains("API_KEY"), "{why}");
+    let client = plane.client(std::slice::from_ref(&spec));
+    assert!(client.call("keyed__env", &json!({"name": "API_KEY"})).await.is_err());
+    assert_eq!(toolbox.containers(), before);
+
+    plane.inner().values.insert("API_KEY".into(), "hunter2hunter2".into());
+    plane.until_running(&spec).await;
+    let client = plane.client(std::slice::from_ref(&spec));
+    assert_eq!(client.call("keyed__env", &json!({"name": "API_KEY"})).await.unwrap().text(), "[redacted]");
+    assert_eq!(toolbox.containers(), before);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_ended_daemon_leaves_servers_and_the_commands_stop_and_remove_them() {
     if !docker() {
         return;
