@@ -3,8 +3,11 @@
 //! and is gone when the machine ends, as the servers are. Where there is no such place nothing is kept, and the next daemon asks
 //! the vault.
 
-use crate::ledger::write_atomically;
-use protocol::chat::Secret;
+use crate::{docker::labels, ledger::write_atomically};
+use protocol::{
+    chat::Secret,
+    ids::{ServerId, ToolboxId},
+};
 use rustix::fs::statfs;
 use std::{
     fs::{self, DirBuilder},
@@ -78,7 +81,17 @@ impl Kept {
         values.map(|value| Some(Secret::new(String::from_utf8(value.to_vec()).ok()?))).collect()
     }
 
-    pub fn forget(&self, name: &str) {
+    /// Forgets what the toolbox's other servers were given.
+    pub fn retain(&self, toolbox: ToolboxId, wanted: impl Fn(&ServerId) -> bool) {
+        let entries = self.0.iter().filter_map(|folder| fs::read_dir(folder).ok()).flatten().flatten();
+        for name in entries.filter_map(|entry| entry.file_name().into_string().ok()) {
+            if labels::server(toolbox, &name).is_some_and(|server| !wanted(&server)) {
+                self.forget(&name);
+            }
+        }
+    }
+
+    fn forget(&self, name: &str) {
         let Some(folder) = &self.0 else { return };
         match fs::remove_file(folder.join(name)) {
             Err(error) if error.kind() != ErrorKind::NotFound => {
@@ -135,6 +148,23 @@ mod tests {
         kept.leave();
         assert_eq!(kept.of("a").unwrap().len(), 2, "what is in use is not taken away");
         assert!(Kept::nothing().of("a").is_none());
+    }
+
+    #[test]
+    fn what_a_server_had_that_is_wanted_no_more_is_forgotten() {
+        let folder = tempfile::tempdir_in("/dev/shm").unwrap();
+        let kept = Kept(Some(folder.path().join("dtma")));
+        let (toolbox, other) = (ToolboxId::new(), ToolboxId::new());
+        let [wanted, gone] = [ServerId::new(), ServerId::new()];
+        let secret = [Secret::new("s".to_owned())];
+        let names = [(toolbox, wanted), (toolbox, gone), (other, gone)].map(|(toolbox, id)| labels::name(toolbox, id));
+        names.iter().for_each(|name| kept.keep(name, secret.iter()));
+        kept.retain(toolbox, |server| *server == wanted);
+        assert_eq!(
+            names.map(|name| kept.of(&name).is_some()),
+            [true, false, true],
+            "another toolbox's is not ours to forget"
+        );
     }
 
     #[test]

@@ -1,7 +1,7 @@
 use super::{Uninstall, enrolled, status::is_running};
 use crate::{
     config::StateOption,
-    docker::{self, Engine, Pipes, labels},
+    docker::{Engine, Pipes},
     egress::Firewall,
     kept::Kept,
     ledger::Ledger,
@@ -62,24 +62,20 @@ async fn stop(engine: &Engine, toolbox: ToolboxId) -> anyhow::Result<usize> {
     let containers =
         engine.containers(toolbox).await.context("Docker cannot be asked what runs; start it and try again")?;
     // One that only carries our label is somebody else's.
-    let ours: Vec<_> = containers
-        .into_iter()
-        .filter_map(|container| Some((labels::name(toolbox, container.server?), container)))
-        .collect();
-    let kept = Kept::here();
-    let stopping = ours.iter().map(|(name, container)| async {
+    let containers: Vec<_> = containers.into_iter().filter(|container| container.server.is_some()).collect();
+    let stopping = containers.iter().map(|container| async {
         engine.stop(&container.id, 3).await?;
-        engine.remove(&container.id).await?;
-        kept.forget(name);
-        Ok::<_, docker::Error>(())
+        engine.remove(&container.id).await
     });
     try_join_all(stopping).await?;
+    let kept = Kept::here();
+    kept.retain(toolbox, |_| false);
     kept.leave();
     // What a daemon was installing when it ended.
     for id in engine.leftovers(toolbox).await? {
         engine.remove(&id).await?;
     }
-    Ok(ours.len())
+    Ok(containers.len())
 }
 
 /// It would start them again.

@@ -50,7 +50,16 @@ pub(super) const STEM: &str = "agentopia-";
 
 /// The one name that a server's container, network or volume can have: Docker itself refuses a second one.
 pub fn name(toolbox: ToolboxId, server: ServerId) -> String {
+    format!("{}{server}", stem(toolbox))
+}
+
+/// The server of that toolbox whose name it is.
+pub fn server(toolbox: ToolboxId, name: &str) -> Option<ServerId> {
+    name.strip_prefix(&stem(toolbox))?.parse().ok()
+}
+
+fn stem(toolbox: ToolboxId) -> String {
     let toolbox = toolbox.to_string().replace('-', "");
     // The end of a version 7 id is its random part.
-    format!("{STEM}{}-{server}", &toolbox[toolbox.len() - 8..])
+    format!("{STEM}{}-", &toolbox[toolbox.len() - 8..])
 }

@@ -163,6 +163,7 @@ impl Reconciler {
             self.shop.statuses.retain(wanted);
             self.shop.change_pins(|pins| pins.retain(wanted));
             self.shop.forget_series(wanted);
+            self.shop.kept.retain(self.shop.toolbox, wanted);
             let ids = state.servers.iter().map(|spec| spec.id);
             applied = (idle && self.shop.statuses.settled(ids)).then_some(state.generation);
         }
@@ -246,9 +247,7 @@ async fn execute(
             shop.engine.stop(&container, STOP_GRACE).await?;
             shop.engine.remove(&container).await?;
             if spec.is_none() {
-                let name = crate::docker::labels::name(shop.toolbox, server);
-                shop.kept.forget(&name);
-                shop.engine.forget(&name).await?;
+                shop.engine.forget(&crate::docker::labels::name(shop.toolbox, server)).await?;
             }
         }
         Step::Adopt { server, container } => begin(shop, tasks, server, spec, Some(container), desired),

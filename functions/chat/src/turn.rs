@@ -188,7 +188,7 @@ fn required_file(missing: &RequiredCredential) -> Option<RequiredFile> {
     let steps = missing.instructions.iter().map(|step| format!(" {step}")).collect::<String>();
     Some(RequiredFile {
         key: file(&missing.credential_key)?.to_owned(),
-        description: format!("For {}: {}{steps}", missing.mcp_server, missing.description),
+        description: format!("For {}: {}.{steps}", missing.mcp_server, missing.description.trim_end_matches('.')),
         file_type: "credential".to_owned(),
     })
 }

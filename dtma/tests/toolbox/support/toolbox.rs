@@ -1,4 +1,5 @@
 use super::{Plane, plane::TOKEN};
+use dtma::kept::Kept;
 use std::{
     fs,
     path::{Path, PathBuf},
@@ -161,6 +162,9 @@ impl Drop for Toolbox {
         if std::thread::panicking() {
             eprintln!("--- dtma's log\n{}", self.log());
         }
+        let kept = Kept::here();
+        kept.retain(self.plane.toolbox, |_| false);
+        kept.leave();
         // Twice: what the daemon asked for just before it was killed may come only now.
         for _ in 0..2 {
             for label in ["agentopia.toolbox", "agentopia.install"] {
