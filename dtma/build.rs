@@ -3,7 +3,7 @@
 use std::{env, path::PathBuf, process::Command};
 
 fn main() {
-    println!("cargo::rerun-if-changed=init/main.rs");
+    println!("cargo::rerun-if-changed=init");
     let variable = |name: &str| env::var(name).unwrap_or_else(|_| panic!("cargo sets {name}"));
     let out = PathBuf::from(variable("OUT_DIR")).join("init");
     let mut rustc = Command::new(variable("RUSTC"));

@@ -7,6 +7,9 @@
 //!
 //! Built by `build.rs` without any dependency and linked statically, because it runs in images that hold nothing.
 
+mod agreed;
+
+use agreed::{END, FILES, FOLDER, MARK};
 use std::{
     env,
     ffi::{OsStr, OsString},
@@ -20,14 +23,7 @@ use std::{
     process::{Command, ExitCode},
 };
 
-/// Where the daemon mounts the pipes, read-only: a pipe can be written all the same, and nothing can be put beside it.
-const FOLDER: &str = "/run/agentopia";
-/// Where files that are secret go: in the container's memory, its user's alone.
-const FILES: &str = "/tmp/credentials";
-
-const MARK: &[u8] = b"given 1\n";
-const END: &[u8] = b".\0";
-/// Bytes.
+/// Bytes that are taken at most.
 const MOST: usize = 16 << 20;
 
 /// As shells do: 126 cannot be run, 127 is not there.

@@ -24,7 +24,7 @@ pub(crate) use state::State;
 
 use crate::{
     config::{DEFAULT_LISTEN, ServerOptions},
-    docker::{Engine, Pipes},
+    docker::Engine,
     egress::{self, Egress, Firewall, Guard},
     events::{Refusals, Sources, Uploader},
     gateway::{self, Front, Parts, Records, Registry, RequestLog, Settings},
@@ -83,7 +83,7 @@ pub(crate) async fn run(
     let client = Client::new(&enrolment.control_plane)?;
     let device = Device { client, identity, toolbox: enrolment.toolbox_id };
 
-    let engine = Engine::new(Pipes::new(ledger.pipes()));
+    let engine = Engine::new(ledger.pipes());
     let ca = options.ca();
     let home = std::env::home_dir().unwrap_or_else(|| PathBuf::from("/"));
     let packages = Packages::new(

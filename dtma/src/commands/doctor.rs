@@ -1,6 +1,6 @@
 use super::{Doctor, status::is_running};
 use crate::{
-    docker::{About, Engine, GVISOR, Pipes},
+    docker::{About, Engine, GVISOR},
     egress::{Firewall, Guard},
     ledger::Ledger,
     packages::{NODE, PYTHON},
@@ -38,7 +38,7 @@ impl Doctor {
         } else {
             bad("daemon", "does not run".into(), "dtma run")
         });
-        docker(&mut findings, &Engine::new(Pipes::new(ledger.pipes())), self.runtime.gvisor()).await;
+        docker(&mut findings, &Engine::new(ledger.pipes()), self.runtime.gvisor()).await;
         findings.push(match Firewall::look().await {
             Guard::Kept => good("firewall", "servers' networks reach nothing but dtma".into()),
             Guard::Missing(why) => {

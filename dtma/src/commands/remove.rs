@@ -1,11 +1,5 @@
 use super::{Uninstall, enrolled, status::is_running};
-use crate::{
-    config::StateOption,
-    docker::{Engine, Pipes},
-    egress::Firewall,
-    kept::Kept,
-    ledger::Ledger,
-};
+use crate::{config::StateOption, docker::Engine, egress::Firewall, kept::Kept, ledger::Ledger};
 use anyhow::{Context, bail};
 use futures::future::try_join_all;
 use protocol::ids::ToolboxId;
@@ -14,7 +8,7 @@ use std::{fs, io::Write};
 pub(super) async fn stop_servers(state: &StateOption) -> anyhow::Result<()> {
     let (ledger, enrolment) = enrolled(state)?;
     not_running(&ledger)?;
-    let stopped = stop(&engine(&ledger), enrolment.toolbox_id).await?;
+    let stopped = stop(&Engine::new(ledger.pipes()), enrolment.toolbox_id).await?;
     println!("{stopped} servers stopped; their data stays");
     Ok(())
 }
@@ -26,7 +20,7 @@ impl Uninstall {
         if !self.yes && !agreed(self.keep_data)? {
             bail!("nothing was removed");
         }
-        let (engine, toolbox) = (engine(&ledger), enrolment.toolbox_id);
+        let (engine, toolbox) = (Engine::new(ledger.pipes()), enrolment.toolbox_id);
         stop(&engine, toolbox).await?;
         for network in engine.networks(toolbox).await? {
             engine.remove_network(&network).await?;
@@ -52,10 +46,6 @@ impl Uninstall {
         println!("removed; delete the toolbox at the control plane too");
         Ok(())
     }
-}
-
-fn engine(ledger: &Ledger) -> Engine {
-    Engine::new(Pipes::new(ledger.pipes()))
 }
 
 async fn stop(engine: &Engine, toolbox: ToolboxId) -> anyhow::Result<usize> {

@@ -2,17 +2,13 @@
 //! server's standard input to the container's init (`init/main.rs`), before anything else does. So it stands on no disk, not
 //! even one of Docker's, and `docker inspect` shows none of it.
 
-use super::Error;
+use super::{
+    Error,
+    agreed::{END, FILES, MARK},
+};
 use protocol::chat::Secret;
 use std::collections::BTreeMap;
 use zeroize::Zeroizing;
-
-/// Where a server finds its files; `init/main.rs` says the same.
-const FILES: &str = "/tmp/credentials";
-const MARK: &[u8] = b"given 1\n";
-const END: &[u8] = b".\0";
-/// What a secret that is a file is called: the variable of the rest of the name holds its path.
-const FILE: &str = "file:";
 
 /// No `Debug`: it holds secrets.
 #[derive(Default)]
@@ -22,11 +18,6 @@ pub struct Given {
     pub files: BTreeMap<String, Secret>,
     /// All that follow the program, in place of those of the command line; empty when none of them holds a secret.
     pub arguments: Vec<String>,
-}
-
-/// The name of the file, and of the variable that says where it is, when the secret is one.
-pub fn file(secret: &str) -> Option<&str> {
-    secret.strip_prefix(FILE)
 }
 
 /// Where the server finds the file of that name.

@@ -4,7 +4,7 @@
 //! and those of its variables that we do not set; nothing else of an image shapes the container: not its user, volumes,
 //! health check, stop signal, ports or labels.
 
-use super::{labels, pipes, seccomp};
+use super::{agreed, labels, seccomp};
 use bollard::models::{
     ContainerCreateBody, HealthConfig, HostConfig, HostConfigLogConfig, Mount, MountTmpfsOptions, MountType,
     ResourcesUlimits,
@@ -90,7 +90,7 @@ impl Launch {
             typ: Some(MountType::VOLUME),
             ..Default::default()
         };
-        let mut mounts = vec![data, read_only(pipes.display().to_string(), pipes::MOUNT)];
+        let mut mounts = vec![data, read_only(pipes.display().to_string(), agreed::FOLDER)];
         if let Some(ca) = self.ca {
             mounts.push(read_only(ca, CA));
         }
@@ -149,7 +149,7 @@ impl Launch {
         ContainerCreateBody {
             image: Some(self.image),
             cmd: Some(self.command),
-            entrypoint: Some(vec![format!("{}/init", pipes::MOUNT)]),
+            entrypoint: Some(vec![format!("{}/init", agreed::FOLDER)]),
             user: Some(USER.into()),
             env: Some(self.env.into_iter().map(|(key, value)| format!("{key}={value}")).collect()),
             labels: Some(said),

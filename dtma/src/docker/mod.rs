@@ -1,6 +1,8 @@
 //! The only place that names bollard. Every call has a deadline; an engine that does not answer is
 //! [`Error::Unreachable`], which freezes all removals above.
 
+#[path = "../../init/agreed.rs"]
+mod agreed;
 mod attach;
 mod calls;
 mod error;
@@ -25,10 +27,10 @@ pub use install::{Committed, InstallNetwork, Ran};
 pub use launch::{CA, DATA, GVISOR, Launch, Limits, Network, RECIPE};
 pub use machine::{Aside, Machine};
 pub use network::Bridge;
-pub use pipes::Pipes;
 pub use subnet::Subnet;
 
-use std::{future::Future, sync::Arc, time::Duration};
+use pipes::Pipes;
+use std::{future::Future, path::PathBuf, sync::Arc, time::Duration};
 use tokio::sync::{Mutex, OnceCell};
 
 const QUICK: Duration = Duration::from_secs(15);
@@ -47,8 +49,9 @@ pub struct Engine {
 }
 
 impl Engine {
-    pub fn new(pipes: Pipes) -> Self {
-        Self { client: Arc::default(), pipes, room: Arc::default() }
+    /// `pipes`: the folder for servers' streams. It must be this daemon's alone: whoever can enter it can speak to the servers.
+    pub fn new(pipes: PathBuf) -> Self {
+        Self { client: Arc::default(), pipes: Pipes::new(pipes), room: Arc::default() }
     }
 
     /// Takes away what a server had besides its container and its volume, which stays.

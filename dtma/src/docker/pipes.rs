@@ -19,8 +19,6 @@ use tokio::{
     net::unix::pipe::{OpenOptions, Receiver, Sender},
 };
 
-/// Where the container sees them; `init/main.rs` says the same.
-pub(super) const MOUNT: &str = "/run/agentopia";
 const INIT: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/init"));
 /// Room in a pipe, bytes: the largest that the kernel gives without being told to. Only what is used is taken.
 const ROOM: usize = 1 << 20;
@@ -29,17 +27,16 @@ const STDERR_CHUNK: usize = 4096;
 
 /// Cheap to clone.
 #[derive(Clone)]
-pub struct Pipes {
+pub(super) struct Pipes {
     folder: PathBuf,
 }
 
 impl Pipes {
-    /// `folder` must be this daemon's alone: whoever can enter it can speak to the servers.
-    pub fn new(folder: PathBuf) -> Self {
+    pub(super) fn new(folder: PathBuf) -> Self {
         Self { folder }
     }
 
-    /// New pipes and the init for the container of this name; the folder to be mounted at [`MOUNT`].
+    /// New pipes and the init for the container of this name; the folder to be mounted at [`super::agreed::FOLDER`].
     pub(super) fn make(&self, name: &str) -> Result<PathBuf, Error> {
         let folder = self.folder.join(name);
         self.fill(&folder).map_err(|source| Error::Pipes { path: folder.clone(), source })?;
@@ -73,7 +70,7 @@ impl Pipes {
         Ok(path)
     }
 
-    pub fn remove(&self, name: &str) -> Result<(), Error> {
+    pub(super) fn remove(&self, name: &str) -> Result<(), Error> {
         let path = self.folder.join(name);
         gone_is_fine(fs::remove_dir_all(&path)).map_err(|source| Error::Pipes { path, source })
     }

@@ -8,8 +8,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-/// Who is at the other end of a connection. Cheap to clone.
-#[derive(Clone)]
+/// Who is at the other end of a connection.
 pub struct Peer {
     /// As the transport saw it.
     pub(super) address: PeerAddress,

@@ -4,6 +4,7 @@
 //! cannot name another secret.
 
 use crate::docker::given::{self, Given};
+use domain::launch::file;
 use protocol::{chat::Secret, server::ServerSpec};
 use std::collections::BTreeMap;
 
@@ -21,7 +22,7 @@ pub(super) fn fill(spec: &ServerSpec, secrets: BTreeMap<String, Secret>) -> Fill
     let mut given = Given::default();
     let mut values = BTreeMap::new();
     for (key, secret) in secrets {
-        let (variable, value) = match given::file(&key) {
+        let (variable, value) = match file(&key) {
             None => (key.clone(), secret.expose().to_owned()),
             Some(name) => {
                 let name = name.to_owned();

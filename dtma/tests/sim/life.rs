@@ -3,7 +3,7 @@
 use crate::world::Sim;
 use domain::desired::{Accepted, accept};
 use dtma::{
-    docker::{Engine, Limits, Pipes},
+    docker::{Engine, Limits},
     egress::Egress,
     gateway::Registry,
     kept::Kept,
@@ -197,7 +197,7 @@ fn workshop(sim: &Sim, ledger: &Ledger) -> Arc<Workshop> {
         toolbox,
         engine: Arc::new(sim.clone()),
         // Not used: no server here is a package.
-        packages: Packages::new(Engine::new(Pipes::new("/nonexistent".into())), toolbox, packages),
+        packages: Packages::new(Engine::new("/nonexistent".into()), toolbox, packages),
         registry: Registry::default(),
         wire: Wire::here(),
         egress: Egress::default(),

@@ -4,7 +4,7 @@
 
 use crate::support::{docker, sh};
 use dtma::{
-    docker::{Engine, Launch, Limits, Network, Pipes, given::Given, labels},
+    docker::{Engine, Launch, Limits, Network, given::Given, labels},
     egress::{Egress, Rules},
 };
 use protocol::ids::{ServerId, ToolboxId};
@@ -106,7 +106,7 @@ async fn a_server_finds_no_way_out_of_its_container() {
         return;
     }
     let streams = tempfile::tempdir().unwrap();
-    let engine = Engine::new(Pipes::new(streams.path().to_path_buf()));
+    let engine = Engine::new(streams.path().to_path_buf());
     let (toolbox, server, other) = (ToolboxId::new(), ServerId::new(), ServerId::new());
     let (name, neighbour) = (labels::name(toolbox, server), labels::name(toolbox, other));
     let _made = Made { toolbox, neighbour: neighbour.clone() };

@@ -1,6 +1,6 @@
 //! What a server in its container can and cannot do.
 
-use crate::support::{Plane, Toolbox, docker, scripted, sh};
+use crate::support::{Plane, Toolbox, docker, running, scripted, sh};
 use protocol::server::{ServerState, Source};
 use serde_json::{Value, json};
 use tokio::{io::AsyncWriteExt, net::TcpListener};
@@ -14,13 +14,7 @@ async fn call(client: &mcp::client::Client, tool: &str, arguments: Value) -> Str
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_has_no_network_no_rights_and_one_place_to_write() {
-    if !docker() {
-        return;
-    }
-    let plane = Plane::start().await;
-    let mut toolbox = Toolbox::enrolled(&plane);
-    toolbox.run();
-    plane.until_checked_in(0).await;
+    let Some((plane, _toolbox)) = running().await else { return };
     let spec = scripted("confined", "good");
     plane.want(std::slice::from_ref(&spec)).await;
     plane.until_running(&spec).await;

@@ -1,18 +1,12 @@
 //! From a desired state to tools, with real packages.
 
-use crate::support::{Plane, Toolbox, docker, memory, npx, sh, uvx};
+use crate::support::{Plane, Toolbox, docker, memory, npx, running, sh, uvx};
 use serde_json::json;
 use std::time::{Duration, Instant};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_npm_server_is_deployed_called_restarted_and_removed() {
-    if !docker() {
-        return;
-    }
-    let plane = Plane::start().await;
-    let mut toolbox = Toolbox::enrolled(&plane);
-    toolbox.run();
-    plane.until_checked_in(0).await;
+    let Some((plane, toolbox)) = running().await else { return };
 
     let spec = memory();
     let begun = Instant::now();
@@ -57,13 +51,7 @@ async fn an_npm_server_is_deployed_called_restarted_and_removed() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn python_servers_are_deployed_also_those_for_the_first_generation_of_mcp() {
-    if !docker() {
-        return;
-    }
-    let plane = Plane::start().await;
-    let mut toolbox = Toolbox::enrolled(&plane);
-    toolbox.run();
-    plane.until_checked_in(0).await;
+    let Some((plane, _toolbox)) = running().await else { return };
 
     let time = uvx("time", "mcp-server-time");
     let mut sqlite = uvx("sqlite", "mcp-server-sqlite");

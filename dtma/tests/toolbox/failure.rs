@@ -1,19 +1,13 @@
 //! What cannot run says why and disturbs nobody; what cannot be known removes nothing.
 
-use crate::support::{Plane, Toolbox, docker, npx, scripted, uvx};
+use crate::support::{Plane, Toolbox, docker, npx, running, scripted, uvx};
 use protocol::server::{ServerState, Source};
 use serde_json::json;
 use std::{os::unix::fs::symlink, time::Instant};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn bad_servers_fail_with_their_reason_and_do_not_disturb_the_good_one() {
-    if !docker() {
-        return;
-    }
-    let plane = Plane::start().await;
-    let mut toolbox = Toolbox::enrolled(&plane);
-    toolbox.run();
-    plane.until_checked_in(0).await;
+    let Some((plane, _toolbox)) = running().await else { return };
 
     let good = scripted("good", "good");
     let exits = scripted("exits", "exit");
@@ -58,13 +52,7 @@ async fn bad_servers_fail_with_their_reason_and_do_not_disturb_the_good_one() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_that_ends_comes_back() {
-    if !docker() {
-        return;
-    }
-    let plane = Plane::start().await;
-    let mut toolbox = Toolbox::enrolled(&plane);
-    toolbox.run();
-    plane.until_checked_in(0).await;
+    let Some((plane, _toolbox)) = running().await else { return };
     let spec = scripted("leaver", "good");
     plane.want(std::slice::from_ref(&spec)).await;
     plane.until_running(&spec).await;

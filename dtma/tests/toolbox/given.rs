@@ -1,7 +1,7 @@
 //! What a server is given, seen from its container's init.
 
 use crate::support::docker;
-use dtma::docker::{Engine, Launch, Limits, Network, Pipes, given::Given, labels};
+use dtma::docker::{Engine, Launch, Limits, Network, given::Given, labels};
 use protocol::ids::{ServerId, ToolboxId};
 use std::{collections::BTreeMap, time::Duration};
 use tokio::{
@@ -21,7 +21,7 @@ struct Printer {
 impl Printer {
     async fn create() -> Self {
         let streams = tempfile::tempdir().unwrap();
-        let engine = Engine::new(Pipes::new(streams.path().to_path_buf()));
+        let engine = Engine::new(streams.path().to_path_buf());
         let (toolbox, server) = (ToolboxId::new(), ServerId::new());
         let (name, labels) = (labels::name(toolbox, server), labels::of_server(toolbox, server));
         engine.volume(toolbox, &name, labels.clone(), "agentopia/mcp-node").await.unwrap();

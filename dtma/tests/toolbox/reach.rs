@@ -3,7 +3,7 @@
 
 use crate::support::docker;
 use dtma::{
-    docker::{Bridge, Engine, Pipes, labels},
+    docker::{Bridge, Engine, labels},
     egress::{
         Egress, Opened, Rules, Settings, World,
         refusal::{Refusal, Why},
@@ -58,10 +58,8 @@ impl Outlet {
             unguarded: false,
             world: World { resolve: Arc::new(resolve), reachable: |ip| ip == LOOPBACK },
         });
-        let bridge = Engine::new(Pipes::new("/nonexistent".into()))
-            .network(&name, labels::of_server(toolbox, server))
-            .await
-            .unwrap();
+        let bridge =
+            Engine::new("/nonexistent".into()).network(&name, labels::of_server(toolbox, server)).await.unwrap();
         let rules = Rules::of(hosts).unwrap().unwrap();
         let opened = egress.serve(server, &bridge, rules).await.unwrap();
         Self { name, server, bridge, egress, opened, told }

@@ -6,7 +6,7 @@ use base64::{Engine as _, prelude::BASE64_STANDARD};
 use capability::{Bearer, Minter, SigningKey, Verifier};
 use dtma::{
     docker::{
-        Aside, Attached, Bridge, Container, Disk, Engine, Error, Exit, Image, Inspected, Launch, Limits, Machine, Pipes,
+        Aside, Attached, Bridge, Container, Disk, Engine, Error, Exit, Image, Inspected, Launch, Limits, Machine,
     },
     egress::{self, Egress, World},
     gateway::{self, Control, Lines, Parts, Records, Registry, RequestLog, Settings},
@@ -220,7 +220,7 @@ impl Scene {
             toolbox,
             engine: Arc::new(Away),
             packages: Packages::new(
-                Engine::new(Pipes::new(folder.path().join("io"))),
+                Engine::new(folder.path().join("io")),
                 toolbox,
                 PackageRegistry::read(std::iter::empty(), Path::new("/nonexistent"), None),
             ),

@@ -1,6 +1,6 @@
 //! What a killed, ended, confused or misled daemon leaves as it was.
 
-use crate::support::{Plane, Toolbox, docker, scripted, sh};
+use crate::support::{Plane, Toolbox, docker, running, scripted, sh};
 use axum::http::StatusCode;
 use protocol::toolbox::DesiredState;
 use serde_json::json;
@@ -8,13 +8,7 @@ use std::{fs, time::Duration};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_killed_daemon_finds_its_servers_running() {
-    if !docker() {
-        return;
-    }
-    let plane = Plane::start().await;
-    let mut toolbox = Toolbox::enrolled(&plane);
-    toolbox.run();
-    plane.until_checked_in(0).await;
+    let Some((plane, mut toolbox)) = running().await else { return };
     let (one, mut two) = (scripted("one", "good"), scripted("two", "good"));
     two.secrets = vec!["API_KEY".into()];
     plane.inner().values.insert("API_KEY".into(), "hunter2hunter2".into());
@@ -71,13 +65,7 @@ async fn a_killed_daemon_finds_its_servers_running() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_whose_secrets_are_not_known_runs_on_and_is_not_offered_until_they_are() {
-    if !docker() {
-        return;
-    }
-    let plane = Plane::start().await;
-    let mut toolbox = Toolbox::enrolled(&plane);
-    toolbox.run();
-    plane.until_checked_in(0).await;
+    let Some((plane, mut toolbox)) = running().await else { return };
     let mut spec = scripted("keyed", "good");
     spec.secrets = vec!["API_KEY".into()];
     plane.inner().values.insert("API_KEY".into(), "hunter2hunter2".into());
@@ -202,13 +190,7 @@ async fn only_a_valid_newer_state_changes_anything() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_torn_ledger_stops_nothing() {
-    if !docker() {
-        return;
-    }
-    let plane = Plane::start().await;
-    let mut toolbox = Toolbox::enrolled(&plane);
-    toolbox.run();
-    plane.until_checked_in(0).await;
+    let Some((plane, mut toolbox)) = running().await else { return };
     let spec = scripted("one", "good");
     plane.want(std::slice::from_ref(&spec)).await;
     plane.until_running(&spec).await;

@@ -7,7 +7,7 @@ mod tests;
 pub use redact::{assignments, redact};
 
 use crate::{
-    launch::{Launch, Wanted, file},
+    launch::{Launch, Wanted, file, variable},
     names::inline,
 };
 use protocol::{catalog::ServerJson, chat::RequiredCredential};
@@ -62,13 +62,13 @@ fn instructions(server: &ServerJson, wanted: &Wanted, title: &str) -> Vec<String
     let declared = server
         .meta
         .get("io.agentopia/instructions")
-        .map(|value| declared(value, file(&wanted.key).unwrap_or(&wanted.key)))
+        .map(|value| declared(value, variable(&wanted.key)))
         .unwrap_or_default();
     if !declared.is_empty() {
         return declared;
     }
     let mut steps = Vec::new();
-    let name = file(&wanted.key).unwrap_or(&wanted.key);
+    let name = variable(&wanted.key);
     match page(server) {
         Some(page) => steps.push(format!("Look at {page} for how {title} wants {name} to be made.")),
         None => steps.push(format!("{title} names no page of its own: look for \"{name}\" in its documentation.")),

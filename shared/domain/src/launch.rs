@@ -16,7 +16,7 @@ mod inputs;
 #[cfg(test)]
 mod tests;
 
-pub use files::{file, is_secret, of_file};
+pub use files::{file, is_secret, of_file, variable};
 pub use inputs::Wanted;
 
 use inputs::Inputs;

@@ -25,6 +25,18 @@ pub(crate) fn docker() -> bool {
     ready
 }
 
+/// A control plane and a toolbox that has checked in with it; none where there is no Docker.
+pub(crate) async fn running() -> Option<(Plane, Toolbox)> {
+    if !docker() {
+        return None;
+    }
+    let plane = Plane::start().await;
+    let mut toolbox = Toolbox::enrolled(&plane);
+    toolbox.run();
+    plane.until_checked_in(0).await;
+    Some((plane, toolbox))
+}
+
 pub(crate) fn sh(command: &str, args: &[&str]) -> String {
     let output = Command::new(command).args(args).output().unwrap();
     assert!(output.status.success(), "{command} {args:?}: {}", String::from_utf8_lossy(&output.stderr));

@@ -3,7 +3,7 @@
 use super::{Outcome, Turn};
 use crate::reply;
 use domain::{
-    launch::{file, is_variable},
+    launch::{is_variable, variable},
     names::server_slug,
     plan::{
         self, Candidate, Need,
@@ -83,8 +83,7 @@ impl Turn {
     }
 
     fn without(&mut self, key: &str) -> Outcome {
-        let named =
-            |missing: &&RequiredCredential| file(&missing.credential_key).unwrap_or(&missing.credential_key) == key;
+        let named = |missing: &&RequiredCredential| variable(&missing.credential_key) == key;
         let waived: Vec<(String, String)> = {
             let chosen = self.session.chosen();
             let missing = self.session.missing.iter().filter(named);

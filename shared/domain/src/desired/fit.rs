@@ -53,7 +53,7 @@ pub fn fit(
         return Err(Unfit::Hosts);
     }
     // As a catalog entry would say it, so that the rules for entries decide.
-    let secrets = secrets.iter().map(|name| launch::file(name).unwrap_or(name));
+    let secrets = secrets.iter().map(|name| launch::variable(name));
     let variables = env.keys().map(String::as_str).chain(secrets).map(|name| Input {
         name: name.to_owned(),
         is_required: true,

@@ -13,6 +13,11 @@ pub fn file(secret: &str) -> Option<&str> {
     secret.strip_prefix(PREFIX)
 }
 
+/// The variable that the secret of this name is, or whose file it is.
+pub fn variable(secret: &str) -> &str {
+    file(secret).unwrap_or(secret)
+}
+
 /// What the secret is called whose file the variable of this name leads to.
 pub fn of_file(variable: &str) -> String {
     format!("{PREFIX}{variable}")
@@ -20,7 +25,7 @@ pub fn of_file(variable: &str) -> String {
 
 /// True for what a secret may be called: a variable that a server may have, or a file's.
 pub fn is_secret(name: &str) -> bool {
-    check::variable_name(file(name).unwrap_or(name))
+    check::variable_name(variable(name))
 }
 
 /// The name under which an input is asked for.
