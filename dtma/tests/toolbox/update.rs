@@ -141,8 +141,7 @@ async fn a_version_that_works_is_committed_and_one_that_does_not_goes_back_by_it
 
     let good = update(&toolbox, &installed.release("0.2.0"), &[]);
     assert!(good.status.success() && said(&good).contains("0.2.0 has proved itself"), "{}", said(&good));
-    let runs = || fs::read_link(format!("/proc/{pid}/exe")).unwrap();
-    assert!(runs().ends_with("0.2.0/dtma"), "{}", runs().display());
+    until_runs(pid, "0.2.0/dtma").await;
     assert_eq!(started(), before);
 
     // The next one never reaches the control plane.
@@ -151,13 +150,7 @@ async fn a_version_that_works_is_committed_and_one_that_does_not_goes_back_by_it
     let bad = update(&toolbox, &release, &[]);
     assert!(!bad.status.success() && said(&bad).contains("no check-in succeeded"), "{}", said(&bad));
     assert_eq!(installed.current(), "0.2.0");
-    for _ in 0..100 {
-        if runs().ends_with("0.2.0/dtma") {
-            break;
-        }
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
-    assert!(runs().ends_with("0.2.0/dtma"), "{}", runs().display());
+    until_runs(pid, "0.2.0/dtma").await;
     assert_eq!(started(), before);
 
     // It serves on, with the same process in the same container.
@@ -189,9 +182,7 @@ async fn a_version_that_dies_at_its_start_is_taken_back() {
     let pid = toolbox.run();
     until_log(&toolbox, "rolled back").await;
     assert_eq!(installed.current(), "0.1.0");
-    until_log(&toolbox, "check-in failed").await;
-    let runs = fs::read_link(format!("/proc/{pid}/exe")).unwrap();
-    assert!(runs.ends_with("0.1.0/dtma"), "{}", runs.display());
+    until_runs(pid, "0.1.0/dtma").await;
     toolbox.end();
 
     // The service manager asks the version before.
@@ -202,6 +193,18 @@ async fn a_version_that_dies_at_its_start_is_taken_back() {
     let settled = toolbox.by(&installed.path("previous/dtma"), &["settle", "--result", "exit-code"]);
     assert!(said(&settled).contains("0.3.0 was rolled back"), "{}", said(&settled));
     assert_eq!(installed.current(), "0.1.0");
+}
+
+/// The process keeps its number when it becomes another version.
+async fn until_runs(pid: u32, program: &str) {
+    let runs = || fs::read_link(format!("/proc/{pid}/exe")).unwrap();
+    for _ in 0..100 {
+        if runs().ends_with(program) {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    panic!("{} runs instead of {program}", runs().display());
 }
 
 async fn until_log(toolbox: &Toolbox, words: &str) {
