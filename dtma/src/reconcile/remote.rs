@@ -12,6 +12,7 @@ use super::{
     task::{Generations, report},
 };
 use crate::egress;
+use domain::launch;
 use mcp::remote::Endpoint;
 use protocol::{
     chat::Secret,
@@ -125,6 +126,7 @@ impl Life {
 }
 
 /// Credentials stand in the URL and in headers where the specification names them, as `{NAME}`; its settings are the headers.
+/// A credential that it names nowhere has a header of its own (`domain::launch::header`).
 fn endpoint(
     spec: &ServerSpec,
     secrets: &BTreeMap<String, Secret>,
@@ -133,6 +135,21 @@ fn endpoint(
 ) -> Result<Endpoint, String> {
     let Source::Remote { url } = &spec.source else { return Err("it is not behind a URL".to_owned()) };
     let known = |name: &str| secrets.get(name).map(Secret::expose);
+    let mentioned = |key: &str| {
+        let reference = format!("{{{key}}}");
+        url.contains(&reference) || spec.env.values().any(|value| value.contains(&reference))
+    };
+    let own =
+        secrets.keys().filter(|key| launch::file(key).is_none() && !mentioned(key)).map(|key| launch::header(key));
+    let said = spec.env.iter().map(|(name, value)| (name.clone(), value.clone()));
+    let mut headers = HeaderMap::new();
+    for (name, value) in own.chain(said) {
+        let bad = || format!("its header {name} cannot be sent");
+        let name = HeaderName::try_from(name.as_str()).map_err(|_| bad())?;
+        let mut value = HeaderValue::try_from(fill::substitute(&value, known)).map_err(|_| bad())?;
+        value.set_sensitive(true);
+        headers.insert(name, value);
+    }
     let url = Url::parse(&fill::substitute(url, known)).map_err(|_| "its address is no URL".to_owned())?;
     let literal = url.host_str().and_then(|host| host.trim_matches(['[', ']']).parse::<IpAddr>().ok());
     if url.scheme() != "https" || !url.username().is_empty() || url.password().is_some() {
@@ -140,14 +157,6 @@ fn endpoint(
     }
     if literal.is_some_and(|address| !(world.reachable)(address)) {
         return Err("its address is not public".to_owned());
-    }
-    let mut headers = HeaderMap::new();
-    for (name, value) in &spec.env {
-        let bad = || format!("its header {name} cannot be sent");
-        let name = HeaderName::try_from(name.as_str()).map_err(|_| bad())?;
-        let mut value = HeaderValue::try_from(fill::substitute(value, known)).map_err(|_| bad())?;
-        value.set_sensitive(true);
-        headers.insert(name, value);
     }
     Ok(Endpoint { http: client(world, ca)?, url, headers, max_message: LONGEST_MESSAGE })
 }

@@ -318,13 +318,16 @@ async fn a_server_behind_a_url_is_offered_with_its_credential_and_comes_back() {
     scene.until(&spec, running).await;
     assert!(scene.registry.get("far").is_some());
 
-    // Another revision is another connection; without it there is none.
+    // Another revision is another connection; without it there is none. A credential that stands nowhere is the bearer's.
     let before = scene.registry.get("far").unwrap().connection.clone();
-    let again = ServerSpec { revision: 1, ..spec.clone() };
+    let again = ServerSpec { revision: 1, env: BTreeMap::new(), ..spec.clone() };
+    front.sent.lock().unwrap().clear();
     scene.want(3, std::slice::from_ref(&again));
     scene.until(&again, |status| running(status) && status.revision == 1).await;
     assert!(!scene.registry.get("far").unwrap().connection.is(&before));
     timeout(Duration::from_secs(5), before.closed()).await.expect("the former is over");
+    let sent = String::from_utf8_lossy(&front.sent.lock().unwrap()).into_owned();
+    assert!(sent.contains(&format!("authorization: Bearer {KEY}\r\n")), "{sent}");
     scene.want(4, &[]);
     let gone = async {
         while scene.registry.get("far").is_some() {

@@ -9,6 +9,8 @@ use domain::{
 use protocol::plan::{Capability, Plan};
 use std::fmt::Write;
 
+const HOST_MAX: usize = 120;
+
 pub(crate) const HELP: &str = "Tell me what should be done, in a sentence or two: for example, \"Create a ticket in Linear \
      whenever a new GitHub issue is opened\". I find the servers that can do it, ask for the keys that are missing, and \
      run them on your own machine.";
@@ -55,17 +57,22 @@ pub(crate) fn made(session: &Session, launches: &[(String, Launch)], toolbox: Op
     let request = session.plan.as_ref().map(|plan| inline(&plan.request, 200)).unwrap_or_default();
     let _ = writeln!(text, "\nI have created the agent for: {request}");
     let (subject, is) = if names.len() == 1 { ("Its server", "is") } else { ("Its servers", "are") };
+    let doing = match launches.iter().all(|(_, launch)| launch.address().is_some()) {
+        true => "being connected to from your machine now",
+        false => "being deployed in Docker on your machine now",
+    };
     let when = match toolbox {
         Some("pending") => "will be deployed as soon as a machine has enrolled as your toolbox".to_owned(),
         Some("offline") => {
             "will be deployed as soon as your machine checks in again, which it has not done lately (see: agentopia doctor)"
                 .to_owned()
         }
-        _ => format!("{is} being deployed in Docker on your machine now"),
+        _ => format!("{is} {doing}"),
     };
     let _ = writeln!(text, "{subject} {} {when}.", names.join(" and "));
     for (name, launch) in launches {
         let reach = match launch.hosts.as_slice() {
+            [] if launch.address().is_some() => "runs at its publisher's, and not on your machine".to_owned(),
             [] => "has no network".to_owned(),
             hosts if hosts.iter().any(|host| host == "*") => {
                 "may reach public addresses, and nothing in your network".to_owned()
@@ -122,6 +129,14 @@ fn chosen(session: &Session) -> String {
             "- {}: {} ({}), {sure} % sure. {}",
             capability.need, choice.title, choice.server, capability.reason
         );
+        if let Some(address) = choice.address() {
+            let host = address.trim_start_matches("https://").split(['/', '?', '#']).next().unwrap_or_default();
+            let _ = writeln!(
+                text,
+                "  It is a service at {}: what the agent gives it leaves your machine.",
+                inline(host, HOST_MAX)
+            );
+        }
         if choice.inputs_unknown {
             let _ = writeln!(
                 text,
@@ -137,7 +152,7 @@ fn none(text: &mut String, capability: &Capability) {
     let _ = writeln!(text, "- {}: none. {}", capability.need, capability.reason);
     if !capability.alternatives.is_empty() {
         let names: Vec<&str> = capability.alternatives.iter().map(|alternative| alternative.name.as_str()).collect();
-        let _ = writeln!(text, "  Perhaps: {}", names.join(", "));
+        let _ = writeln!(text, "  Perhaps: {}. To try one, say: use {}", names.join(", "), names[0]);
     }
 }
 

@@ -1,7 +1,8 @@
-//! From a catalog entry to what a toolbox runs.
+//! From a catalog entry to what a toolbox runs, or where it connects to.
 //!
 //! Entries are written by strangers. What they say may fill three places only: the package's name and version, the
-//! arguments of its own program, and environment variables that are not the runtime's. Each is checked against a closed
+//! arguments of its own program, and environment variables that are not the runtime's; or, for a server that its publisher
+//! runs, its address and its headers. Each is checked against a closed
 //! grammar, and an entry that does not fit is refused, never quoted or repaired. Arguments of the container engine
 //! (`runtimeArguments`: mounts, networks, capabilities) are not obeyed at all.
 //!
@@ -13,11 +14,14 @@ mod check;
 mod files;
 mod hosts;
 mod inputs;
+mod remote;
 #[cfg(test)]
 mod tests;
 
 pub use files::{file, is_secret, of_file, variable};
 pub use inputs::Wanted;
+pub use remote::header;
+pub(crate) use remote::{is_address, is_header};
 
 use inputs::Inputs;
 use protocol::{
@@ -32,6 +36,7 @@ pub struct Launch {
     pub package: Package,
     pub source: Source,
     pub args: Vec<String>,
+    /// Variables, or the headers of a server behind an address.
     pub env: BTreeMap<String, String>,
     /// What the user may or must give, each name once.
     pub inputs: Vec<Wanted>,
@@ -46,8 +51,12 @@ pub struct Launch {
 pub enum Refusal {
     #[error("its publisher offers no package")]
     NoPackage,
-    #[error("it is only offered as a service at its publisher's address")]
-    RemoteOnly,
+    #[error("it is only offered as a service that speaks MCP's older transport (SSE)")]
+    Stream,
+    #[error("it is only offered as a service, and its address is not a plain https one")]
+    Address,
+    #[error("it is only offered as a service, and one of the headers that it wants cannot be sent")]
+    Header,
     #[error("its package is of a kind that a toolbox does not run")]
     Kind,
     #[error("its package does not speak over standard input and output")]
@@ -60,20 +69,22 @@ pub enum Refusal {
     Variable,
 }
 
-/// The best package of the entry, ready to run: npm and PyPI before images, since they need no image registry.
+/// The best package of the entry, ready to run: npm and PyPI before images, since they need no image registry. Where none
+/// can be run, the address of the server that its publisher runs.
 pub fn launch(server: &ServerJson) -> Result<Launch, Refusal> {
     let mut packages: Vec<&Package> = server.packages.iter().collect();
     packages.sort_by_key(|package| (kind_rank(&package.registry_type), !package.runtime_arguments.is_empty()));
-    let mut refusal = if server.remotes.is_empty() { Refusal::NoPackage } else { Refusal::RemoteOnly };
-    for (nth, package) in packages.into_iter().enumerate() {
-        match prepare(server, package) {
+    let packages = packages.into_iter().map(|package| prepare(server, package));
+    let remotes = server.remotes.iter().map(|remote| remote::prepare(server, remote));
+    // The first one's reason is the telling one.
+    let mut refusal = None;
+    for prepared in packages.chain(remotes) {
+        match prepared {
             Ok(launch) => return Ok(launch),
-            // The first package's reason is the telling one.
-            Err(reason) if nth == 0 => refusal = reason,
-            Err(_) => {}
+            Err(reason) => refusal = refusal.or(Some(reason)),
         }
     }
-    Err(refusal)
+    Err(refusal.unwrap_or(Refusal::NoPackage))
 }
 
 impl Launch {
@@ -86,6 +97,14 @@ impl Launch {
     pub fn plain_env(&self, stored: &BTreeSet<String>) -> BTreeMap<String, String> {
         let overridden = |key: &String| self.inputs.iter().any(|i| &i.key == key && stored.contains(key));
         self.env.iter().filter(|(key, _)| !overridden(key)).map(|(k, v)| (k.clone(), v.clone())).collect()
+    }
+
+    /// The URL of a server that its publisher runs; none for one that runs at the toolbox.
+    pub fn address(&self) -> Option<&str> {
+        match &self.source {
+            Source::Remote { url } => Some(url),
+            _ => None,
+        }
     }
 }
 

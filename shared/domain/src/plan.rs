@@ -1,7 +1,8 @@
 //! From what was found for each need to a plan: one chosen server for each, or none and why.
 //!
 //! A need is never filled with the nearest wrong thing: below [`Rules::threshold`] nothing is chosen. Servers that a
-//! toolbox cannot run, that their publisher gave up, or whose package nobody could confirm are alternatives at most.
+//! toolbox cannot run, or that it could only try to sign in to, are alternatives at most; those that their publisher gave
+//! up, or whose package nobody could confirm, are not even that.
 
 pub mod follow;
 #[cfg(test)]
@@ -9,7 +10,7 @@ mod tests;
 
 use crate::{
     credentials::title,
-    launch::{Launch, launch},
+    launch::{Launch, Refusal, launch},
     names::{inline, server_slug, unique},
 };
 use protocol::{
@@ -44,6 +45,8 @@ pub struct Candidate {
 pub struct Rules {
     /// Least confidence of a server that is chosen unasked.
     pub threshold: f32,
+    /// The user asked for the candidates by name: they need not be sure enough, and may be tried.
+    pub asked: bool,
     /// Servers that the user already has: catalog name to short name. They keep it.
     pub present: BTreeMap<String, String>,
     /// Short names that the user's other servers have.
@@ -52,7 +55,7 @@ pub struct Rules {
 
 impl Default for Rules {
     fn default() -> Self {
-        Self { threshold: crate::rank::ANSWERED, present: BTreeMap::new(), taken: BTreeSet::new() }
+        Self { threshold: crate::rank::ANSWERED, asked: false, present: BTreeMap::new(), taken: BTreeSet::new() }
     }
 }
 
@@ -69,20 +72,37 @@ pub struct Prepared {
     pub launch: Launch,
 }
 
-/// Why a candidate is not chosen, or how it would be run.
-fn fit(candidate: &Candidate) -> Result<Launch, String> {
+/// Why a candidate is not chosen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+enum Unfit {
+    #[error("its publisher gave it up")]
+    GivenUp,
+    #[error("nobody could confirm that its package is what it says")]
+    Unconfirmed,
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    #[error("it is a service at its publisher's address that does not say how one signs in")]
+    SignIn,
+}
+
+/// How a candidate would be run.
+fn fit(candidate: &Candidate, asked: bool) -> Result<Launch, Unfit> {
     let meta = &candidate.server.meta;
     if meta
         .get("io.agentopia/status")
         .and_then(|status| status.as_str())
         .is_some_and(|s| s == "deprecated" || s == "deleted")
     {
-        return Err("its publisher gave it up".to_owned());
+        return Err(Unfit::GivenUp);
     }
     if meta.get("io.agentopia/unverified").and_then(serde_json::Value::as_bool) == Some(true) {
-        return Err("nobody could confirm that its package is what it says".to_owned());
+        return Err(Unfit::Unconfirmed);
     }
-    launch(&candidate.server).map_err(|refusal| refusal.to_string())
+    let launch = launch(&candidate.server)?;
+    if launch.address().is_some() && launch.inputs_unknown && !asked {
+        return Err(Unfit::SignIn);
+    }
+    Ok(launch)
 }
 
 /// Makes the plan. `picks` are catalog names that a language model or the user prefers, by need; one that is not among
@@ -92,8 +112,9 @@ pub fn plan(request: &str, needs: &[Need], rules: &Rules, picks: &BTreeMap<usize
     let fitting: Vec<Vec<(&Candidate, Launch)>> = needs
         .iter()
         .map(|need| {
-            let good = need.candidates.iter().filter(|candidate| candidate.confidence >= rules.threshold);
-            good.filter_map(|candidate| Some((candidate, fit(candidate).ok()?))).collect()
+            let good =
+                need.candidates.iter().filter(|candidate| rules.asked || candidate.confidence >= rules.threshold);
+            good.filter_map(|candidate| Some((candidate, fit(candidate, rules.asked).ok()?))).collect()
         })
         .collect();
     let mut naming = Naming { rules, given: BTreeMap::new() };
@@ -109,7 +130,7 @@ pub fn plan(request: &str, needs: &[Need], rules: &Rules, picks: &BTreeMap<usize
         });
         let reason = match best {
             Some((candidate, _)) => inline(&candidate.why, REASON_MAX),
-            None => none_reason(need, rules.threshold),
+            None => none_reason(need, rules),
         };
         planned.plan.capabilities.push(Capability {
             need: inline(&need.need, NEED_MAX),
@@ -151,13 +172,13 @@ fn near<'a>(list: &'a [(&'a Candidate, Launch)], margin: f32) -> impl Iterator<I
 }
 
 /// What speaks for a server beside that it fits: it is well known; it says which keys it wants, so that they can be asked
-/// for before it fails; its package needs no image registry; its user has little to look up.
+/// for before it fails; it needs no image registry and nobody else's machine; its user has little to look up.
 fn merit(candidate: &Candidate, launch: &Launch) -> f32 {
     let required = || launch.inputs.iter().filter(|input| input.required);
     let says_its_keys = if required().any(|input| input.secret) { 0.06 } else { 0.0 };
     let settings = required().filter(|input| !input.secret).count().min(2) as f32;
-    let image = if matches!(launch.source, Source::Oci { .. }) { 0.1 } else { 0.0 };
-    0.12 * candidate.known + says_its_keys - 0.05 * settings - image
+    let elsewhere = if matches!(launch.source, Source::Oci { .. } | Source::Remote { .. }) { 0.1 } else { 0.0 };
+    0.12 * candidate.known + says_its_keys - 0.05 * settings - elsewhere
 }
 
 fn choice(candidate: &Candidate, launch: &Launch, naming: &mut Naming<'_>) -> Choice {
@@ -195,7 +216,7 @@ fn alternatives(need: &Need, chosen: Option<&Choice>, threshold: f32) -> Vec<Alt
     let sure = need.candidates.iter().filter(|c| c.confidence >= threshold);
     let others = sure.filter(|c| chosen.is_none_or(|chosen| chosen.name != c.server.name));
     // What nobody could confirm, or what its publisher gave up, is not even proposed.
-    let proper = others.filter(|c| launch(&c.server).is_err() || fit(c).is_ok());
+    let proper = others.filter(|c| !matches!(fit(c, false), Err(Unfit::GivenUp | Unfit::Unconfirmed)));
     proper
         .take(ALTERNATIVES_MAX)
         .map(|c| Alternative {
@@ -206,13 +227,13 @@ fn alternatives(need: &Need, chosen: Option<&Choice>, threshold: f32) -> Vec<Alt
         .collect()
 }
 
-fn none_reason(need: &Need, threshold: f32) -> String {
+fn none_reason(need: &Need, rules: &Rules) -> String {
     match need.candidates.first() {
         None => "Nothing in the catalog does this.".to_owned(),
-        Some(best) if best.confidence < threshold => {
+        Some(best) if !rules.asked && best.confidence < rules.threshold => {
             "Nothing in the catalog fits well enough to be chosen unasked.".to_owned()
         }
-        Some(best) => match fit(best) {
+        Some(best) => match fit(best, rules.asked) {
             Err(why) => format!("{} would fit, but {why}.", title(&best.server)),
             Ok(_) => "Nothing in the catalog fits well enough to be chosen unasked.".to_owned(),
         },

@@ -39,7 +39,7 @@ pub struct Repository {
 }
 
 /// A package that a toolbox can install and run.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Package {
     /// `npm`, `pypi`, `oci`, `nuget` or `mcpb`.

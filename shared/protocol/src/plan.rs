@@ -32,10 +32,17 @@ pub struct Choice {
     /// What the agent and its user call the server: lower-case, `[a-z0-9-]`, unique among the user's servers.
     pub server: String,
     pub confidence: f32,
-    /// How it is run.
+    /// How it is run. A server that its publisher runs is a package of the registry `remote`, with its URL as identifier.
     pub package: Package,
     /// True when the entry declares no inputs at all, which does not mean that it needs none.
     pub inputs_unknown: bool,
+}
+
+impl Choice {
+    /// The URL of a server that its publisher runs: what the agent gives it leaves the user's machine.
+    pub fn address(&self) -> Option<&str> {
+        (self.package.registry_type == "remote").then_some(&self.package.identifier)
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -57,16 +57,7 @@ fn package(source: &Source) -> Package {
         Source::Oci { image } => ("oci", image, None),
         Source::Remote { url } => ("remote", url, None),
     };
-    Package {
-        registry_type: registry_type.to_owned(),
-        identifier: identifier.clone(),
-        version,
-        runtime_hint: None,
-        transport: None,
-        environment_variables: Vec::new(),
-        package_arguments: Vec::new(),
-        runtime_arguments: Vec::new(),
-    }
+    Package { registry_type: registry_type.to_owned(), identifier: identifier.clone(), version, ..Package::default() }
 }
 
 /// The workflow is its maker's own; only what is secret or cannot be kept is taken out.

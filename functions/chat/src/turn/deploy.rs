@@ -66,15 +66,20 @@ impl Turn {
         let (_, launch) = self.session.launch(name)?;
         let stored = self.stored.get(name).cloned().unwrap_or_default();
         let waived = self.session.waived.get(name).cloned().unwrap_or_default();
-        let mut secrets: BTreeSet<String> = launch.secrets(&stored).into_iter().collect();
-        secrets.extend(self.session.added.get(name).into_iter().flatten().cloned());
-        secrets.retain(|key| !waived.contains(key) || stored.contains(key));
+        let added = self.session.added.get(name).cloned().unwrap_or_default();
+        let mut env = launch.plain_env(&stored);
+        let mut secrets: BTreeSet<String> = launch.secrets(&stored).into_iter().chain(added).collect();
+        for key in waived.difference(&stored) {
+            secrets.remove(key);
+            // What would be made of it is not set either.
+            env.retain(|_, value| !value.contains(&format!("{{{key}}}")));
+        }
         Some(Wanted {
             name: None,
             suggested: short.to_owned(),
             catalog_name: Some(name.to_owned()),
             args: launch.args.clone(),
-            env: launch.plain_env(&stored),
+            env,
             hosts: launch.hosts.clone(),
             secrets: secrets.into_iter().collect(),
             source: launch.source,

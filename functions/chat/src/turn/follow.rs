@@ -120,8 +120,7 @@ impl Turn {
         let server = self.state.edge.database.catalog_server_get(&self.caller, &alternative.name).await?;
         let candidate =
             Candidate { server, confidence: alternative.confidence, known: 0.0, why: "You asked for it.".to_owned() };
-        // Asked for by name, so it need not be sure enough; all other rules hold.
-        let rules = plan::Rules { threshold: 0.0, ..self.rules() };
+        let rules = plan::Rules { asked: true, ..self.rules() };
         let one = Need { need, candidates: vec![candidate] };
         let mut planned = plan::plan(&plan.request, &[one], &rules, &BTreeMap::new());
         let Some(mut capability) = planned.plan.capabilities.pop() else { return Ok(self.settle()) };

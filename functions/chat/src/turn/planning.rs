@@ -26,8 +26,14 @@ impl Turn {
         let nothing = planned.plan.capabilities.iter().all(|c| c.chosen.is_none());
         if found.no_match || nothing {
             let text = reply::nothing_fits(&planned.plan, found.no_match);
+            let any = planned.plan.capabilities.iter().any(|c| !c.alternatives.is_empty());
             // A plan that waits stays as it was: the user may come back to it.
-            return Ok(Outcome::Aside(text));
+            if found.no_match || !any || self.session.waits() {
+                return Ok(Outcome::Aside(text));
+            }
+            // Nothing is chosen unasked, but its user may say: use this one.
+            self.session.begin(planned);
+            return Ok(Outcome::Say(text));
         }
         self.session.begin(planned);
         Ok(self.settle())

@@ -146,6 +146,56 @@ async fn a_variable_that_the_entry_does_not_declare_can_be_given() {
 }
 
 #[tokio::test]
+async fn a_service_at_its_publishers_is_said_to_be_one_and_gets_its_key_in_a_header() {
+    let scene = Scene::new().await;
+    scene.db.run("update app.plane set alive_at = now(), resumed_at = '-infinity'").await;
+    scene.db.run("update app.toolbox set public_key = 'x', last_seen_at = now()").await;
+    let first = scene.say(json!({"message": "look into the crm"})).await;
+    assert_eq!(asked(&first), ["crm.CRM_KEY"]);
+    let text = first["reply"].as_str().unwrap();
+    assert!(text.contains("a service at mcp.example.com: what the agent gives it leaves your machine"), "{text}");
+    let key = json!({"crm": {"CRM_KEY": "hunter2"}});
+    let done = scene.say(json!({"message": "", "session_id": first["session_id"], "credentials": key})).await;
+    let text = done["reply"].as_str().unwrap();
+    assert!(
+        text.contains("being connected to from your machine") && text.contains("crm runs at its publisher's"),
+        "{text}"
+    );
+    let server = scene.db.value("select source::text || env || hosts::text || secrets::text from app.server").await;
+    let server = server.unwrap();
+    for part in ["https://mcp.example.com/v1?a=b", "Bearer {CRM_KEY}", "{CRM_KEY}"] {
+        assert!(server.contains(part) && !server.contains("hunter2"), "{part}: {server}");
+    }
+}
+
+#[tokio::test]
+async fn a_service_that_does_not_say_how_to_sign_in_is_tried_when_its_user_says_so() {
+    let scene = Scene::new().await;
+    scene
+        .db
+        .database
+        .catalog_server_upsert(&database::Caller::service(), "test", &[crate::scene::service("io.x/wiki", json!([]))])
+        .await
+        .unwrap();
+    let first = scene.say(json!({"message": "read the wiki"})).await;
+    let text = first["reply"].as_str().unwrap();
+    assert!(text.contains("does not say how one signs in") && text.contains("say: use io.x/wiki"), "{text}");
+    assert_eq!((&first["agent_created"], scene.count("app.server").await), (&json!(false), 0));
+    let session = &first["session_id"];
+    let yes = scene.say(json!({"message": "yes", "session_id": session})).await;
+    assert_eq!(yes["agent_created"], false, "nothing is chosen: {yes}");
+    let tried = scene.say(json!({"message": "use io.x/wiki", "session_id": session})).await;
+    assert_eq!(tried["agent_created"], true, "{tried}");
+    // It refused: its user knows what it wants.
+    scene.say(json!({"message": "wiki needs WIKI_TOKEN", "session_id": session})).await;
+    let token = json!({"wiki": {"WIKI_TOKEN": "t"}});
+    let again = scene.say(json!({"message": "", "session_id": session, "credentials": token})).await;
+    assert_eq!(again["agent_created"], true, "{again}");
+    let secrets = scene.db.value("select name || ':' || array_to_string(secrets, ',') from app.server").await;
+    assert_eq!(secrets.as_deref(), Some("wiki:WIKI_TOKEN"));
+}
+
+#[tokio::test]
 async fn catalog_text_stays_text() {
     let scene = Scene::new().await;
     let reply = scene.say(json!({"message": "something evil"})).await;

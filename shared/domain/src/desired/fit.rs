@@ -3,7 +3,7 @@
 //! The package and the names of variables obey the same closed grammars as those of a catalog entry. Arguments are freer:
 //! they are the user's own, and no shell ever reads them.
 
-use crate::launch::{self, launch};
+use crate::launch::{self, is_address, is_header, launch};
 use protocol::{
     catalog::{Input, Package, ServerJson},
     server::Source,
@@ -64,11 +64,8 @@ pub fn fit(
         registry_type: registry_type.to_owned(),
         identifier: identifier.to_owned(),
         version: version.clone(),
-        runtime_hint: None,
-        transport: None,
         environment_variables: variables.clone().collect(),
-        package_arguments: Vec::new(),
-        runtime_arguments: Vec::new(),
+        ..Package::default()
     };
     let package = match source {
         Source::Npx { package: name, version } => package("npm", name, version),
@@ -107,38 +104,4 @@ fn is_host(host: &str) -> bool {
     port.parse::<u16>().is_ok_and(|port| port > 0)
         && (1..=253).contains(&name.len())
         && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'.' || b == b'-')
-}
-
-fn is_address(url: &str) -> bool {
-    url.strip_prefix("https://").is_some_and(|rest| {
-        let host = rest.split(['/', '?', '#']).next().unwrap_or_default();
-        // A secret in the host's name would choose whom all of them are sent to.
-        let plain = |b: u8| b.is_ascii_alphanumeric() || b".-:[]".contains(&b);
-        url.len() <= 1000
-            && !host.is_empty()
-            && host.bytes().all(plain)
-            && !url.chars().any(|c| c.is_control() || c == ' ')
-    })
-}
-
-/// What the protocol and HTTP say themselves is nobody's to set.
-fn is_header(name: &str, value: &str) -> bool {
-    const OURS: [&str; 9] = [
-        "host",
-        "connection",
-        "content-length",
-        "content-type",
-        "transfer-encoding",
-        "upgrade",
-        "te",
-        "accept",
-        "last-event-id",
-    ];
-    let lower = name.to_ascii_lowercase();
-    let token = |b: u8| b.is_ascii_alphanumeric() || b"-_".contains(&b);
-    (1..=100).contains(&name.len())
-        && name.bytes().all(token)
-        && !OURS.contains(&&*lower)
-        && !lower.starts_with("mcp-")
-        && value.bytes().all(|b| (0x20..0x7f).contains(&b))
 }

@@ -131,6 +131,64 @@ fn nothing_shapes_how_the_server_is_started() {
     assert!(launch(&mounts).unwrap().args.is_empty());
 }
 
+fn service(remotes: Value) -> ServerJson {
+    let mut entry = entry(json!([]));
+    entry.remotes = serde_json::from_value(remotes).unwrap();
+    entry
+}
+
+#[test]
+fn a_service_is_its_address_and_its_headers() {
+    let found = launch(&service(json!([
+        {"type": "sse", "url": "https://a.example/sse"},
+        {"type": "streamable-http", "url": "https://a.example/mcp", "headers": [
+            {"name": "Authorization", "value": "Bearer {KEY}", "variables": {"KEY": {"isRequired": true, "isSecret": true}}},
+            {"name": "X-Team", "isRequired": true},
+            {"name": "X-Mode", "default": "plain"},
+            {"name": "X-Perhaps", "isSecret": true},
+            {"name": "X-Unset", "value": "{NOTHING}", "variables": {"NOTHING": {}}}]},
+    ])))
+    .unwrap();
+    assert_eq!(found.address(), Some("https://a.example/mcp"));
+    let headers: Vec<_> = found.env.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    assert_eq!(headers, [("Authorization", "Bearer {KEY}"), ("X-Mode", "plain"), ("X-Team", "{X_TEAM}")]);
+    assert_eq!(found.secrets(&BTreeSet::new()), ["KEY", "X_TEAM"]);
+    assert!(found.hosts.is_empty() && !found.inputs_unknown);
+    assert!(
+        launch(&service(json!([{"type": "streamable-http", "url": "https://a.example/mcp"}]))).unwrap().inputs_unknown
+    );
+
+    // What can be run at the toolbox is.
+    let mut both = npm(json!({}));
+    both.remotes = service(json!([{"type": "streamable-http", "url": "https://a.example/mcp"}])).remotes;
+    assert!(launch(&both).unwrap().address().is_none());
+    both.packages[0].registry_type = "nuget".into();
+    assert_eq!(launch(&both).unwrap().address(), Some("https://a.example/mcp"));
+    both.remotes.clear();
+    assert_eq!(launch(&both), Err(Refusal::Kind));
+}
+
+#[test]
+fn a_service_that_is_no_plain_one_is_refused() {
+    assert_eq!(launch(&service(json!([{"type": "sse", "url": "https://a.example/sse"}]))), Err(Refusal::Stream));
+    for url in ["http://a.example/mcp", "https://", "https://u@a.example/", "https://{host}/", "https://a.example/{id}"]
+    {
+        assert_eq!(launch(&service(json!([{"type": "streamable-http", "url": url}]))), Err(Refusal::Address), "{url}");
+    }
+    for (name, value) in [("Host", "b"), ("Mcp-Session-Id", "b"), ("a b", "b"), ("X-A", "b\r\nHost: c"), ("X-A", "ü")]
+    {
+        let headers = json!([{"name": name, "value": value}]);
+        let remote = json!([{"type": "streamable-http", "url": "https://a.example/mcp", "headers": headers}]);
+        assert_eq!(launch(&service(remote)), Err(Refusal::Header), "{name}: {value}");
+    }
+}
+
+#[test]
+fn a_key_that_stands_in_no_header_gets_one() {
+    assert_eq!(header("A_KEY"), ("Authorization".to_owned(), "Bearer {A_KEY}".to_owned()));
+    assert_eq!(header("X_API_KEY"), ("X-API-KEY".to_owned(), "{X_API_KEY}".to_owned()));
+}
+
 #[test]
 fn declared_hosts_are_names_with_ports() {
     let mut server = npm(json!({}));

@@ -14,11 +14,16 @@ fn candidate(name: &str, confidence: f32) -> Candidate {
     Candidate { server: server(name, json!({})), confidence, known: 0.0, why: format!("says {name}") }
 }
 
-fn remote(name: &str, confidence: f32) -> Candidate {
+fn remote(name: &str, confidence: f32, headers: serde_json::Value) -> Candidate {
     let mut candidate = candidate(name, confidence);
     candidate.server.packages.clear();
-    candidate.server.remotes = vec![serde_json::from_value(json!({"type": "sse", "url": "https://x.y"})).unwrap()];
+    let remote = json!({"type": "streamable-http", "url": "https://x.y/mcp", "headers": headers});
+    candidate.server.remotes = vec![serde_json::from_value(remote).unwrap()];
     candidate
+}
+
+fn bearer() -> serde_json::Value {
+    json!([{"name": "Authorization", "value": "Bearer {KEY}", "variables": {"KEY": {"isRequired": true, "isSecret": true}}}])
 }
 
 fn need(need: &str, candidates: Vec<Candidate>) -> Need {
@@ -58,23 +63,41 @@ fn below_the_threshold_nothing_is_chosen() {
 }
 
 #[test]
-fn unverified_deprecated_and_remote_only_are_not_chosen() {
+fn unverified_deprecated_and_what_does_not_say_how_to_sign_in_are_not_chosen() {
     let mut deprecated = candidate("a/old", 0.95);
     deprecated.server = server("a/old", json!({"io.agentopia/status": "deprecated"}));
     let mut unverified = candidate("a/fake", 0.94);
     unverified.server = server("a/fake", json!({"io.agentopia/unverified": true}));
+    let silent = remote("a/remote", 0.93, json!([]));
     let planned =
-        make(&[need("x", vec![deprecated.clone(), unverified, remote("a/remote", 0.93), candidate("a/good", 0.7)])]);
+        make(&[need("x", vec![deprecated.clone(), unverified.clone(), silent.clone(), candidate("a/good", 0.7)])]);
     assert_eq!(names(&planned), [Some("a/good")]);
     let alternatives: Vec<_> = planned.plan.capabilities[0].alternatives.iter().map(|a| a.name.as_str()).collect();
     assert_eq!(alternatives, ["a/remote"]);
 
-    let alone = make(&[need("x", vec![deprecated])]);
-    assert_eq!(names(&alone), [None]);
-    assert!(alone.plan.capabilities[0].reason.contains("gave it up"));
-    assert!(
-        make(&[need("x", vec![remote("a/r", 0.9)])]).plan.capabilities[0].reason.contains("only offered as a service")
-    );
+    let alone = |candidate: &Candidate| make(&[need("x", vec![candidate.clone()])]);
+    assert_eq!(names(&alone(&deprecated)), [None]);
+    assert!(alone(&deprecated).plan.capabilities[0].reason.contains("gave it up"));
+    assert!(alone(&silent).plan.capabilities[0].reason.contains("does not say how one signs in"));
+
+    // Whoever asks for one by name may try it, unless it is not what it says it is.
+    let rules = Rules { asked: true, ..Rules::default() };
+    let asked = |candidate: &Candidate| {
+        let needs = [need("x", vec![Candidate { confidence: 0.0, ..candidate.clone() }])];
+        names(&plan("x", &needs, &rules, &BTreeMap::new()))[0].map(str::to_owned)
+    };
+    assert_eq!(asked(&silent).as_deref(), Some("a/remote"));
+    assert_eq!((asked(&deprecated), asked(&unverified)), (None, None));
+}
+
+#[test]
+fn a_service_that_says_its_key_is_chosen_and_one_that_runs_at_home_is_preferred() {
+    let service = remote("a/service", 0.9, bearer());
+    let planned = make(&[need("x", vec![service.clone()])]);
+    let chosen = planned.plan.capabilities[0].chosen.as_ref().unwrap();
+    assert_eq!(chosen.address(), Some("https://x.y/mcp"));
+    assert_eq!(names(&make(&[need("x", vec![service.clone(), candidate("a/home", 0.87)])])), [Some("a/home")]);
+    assert_eq!(names(&make(&[need("x", vec![service, candidate("a/home", 0.6)])])), [Some("a/service")]);
 }
 
 #[test]
