@@ -26,12 +26,14 @@ use capability::Checked;
 use futures::stream;
 use mcp::{
     Answer, Error, Level, code,
-    connection::{Call, Heard, Kind, Said},
+    connection::{Asker, Call, Heard, Kind, Said},
     reply,
 };
+use protocol::ids::AgentId;
 use serde::Deserialize;
 use std::{collections::VecDeque, convert::Infallible, sync::Arc, time::Duration};
 use tokio::{sync::watch, time::Instant};
+use uuid::Uuid;
 
 /// The client's side of it: another one each time that a stateless client comes back.
 pub(super) struct Client {
@@ -42,6 +44,13 @@ pub(super) struct Client {
     pub(super) under_way: Option<UnderWay>,
     /// The result is one that says how long it keeps.
     pub(super) cached: bool,
+}
+
+impl Client {
+    /// Who hears what a server says without naming a call: this session, or this agent if it has none.
+    pub(super) fn asker(&self, agent: AgentId) -> Asker {
+        self.session.as_ref().map_or_else(|| Uuid::from(agent).as_u128(), |session| session.asker)
+    }
 }
 
 pub(super) struct Exchange {

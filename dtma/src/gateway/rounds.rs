@@ -125,7 +125,8 @@ impl Exchange {
         };
         let rewrite = message.with_inputs(rewrite.of_client(said), &inputs, round.state.as_deref());
         let left = self.until.saturating_duration_since(Instant::now());
-        let begun = self.server.connection.begin(&message, rewrite, left).await;
+        let asker = self.client.asker(self.checked.agent());
+        let begun = self.server.connection.begin(&message, rewrite, left, asker).await;
         match begun {
             Ok(call) => {
                 self.call = Some(call);

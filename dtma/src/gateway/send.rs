@@ -168,7 +168,8 @@ async fn listen<'m>(
     }
     let mut entry = Entry::new(gateway, &caller.checked, target.called(gateway));
     let until = tokio::time::Instant::now() + limit;
-    let begun = server.connection.begin(message, rewrite, limit).await.map_err(|error| {
+    let asker = client.asker(caller.checked.agent());
+    let begun = server.connection.begin(message, rewrite, limit, asker).await.map_err(|error| {
         let (outcome, what) = failure(&error, limit < gateway.settings.call_timeout);
         entry.note(outcome);
         Denial::rpc(Some(&id), code::INTERNAL, what)

@@ -2,7 +2,10 @@
 //! quarter of an hour that a token does; every request still shows a token.
 
 use super::{ability::Abilities, now, questions::Reply};
-use mcp::{Level, Version, connection::Watch};
+use mcp::{
+    Level, Version,
+    connection::{Asker, Watch},
+};
 use protocol::ids::AgentId;
 use std::{
     collections::{BTreeMap, HashMap, VecDeque},
@@ -28,6 +31,7 @@ type Asked = HashMap<String, (String, mpsc::Sender<Reply>)>;
 
 pub(super) struct Session {
     pub(super) id: Arc<str>,
+    pub(super) asker: Asker,
     pub(super) version: Version,
     /// What its client can be asked for.
     pub(super) abilities: Abilities,
@@ -69,9 +73,11 @@ impl Sessions {
         version: Version,
         abilities: Abilities,
     ) -> Option<Arc<Session>> {
-        let id: Arc<str> = Uuid::new_v4().simple().to_string().into();
+        let random = Uuid::new_v4();
+        let id: Arc<str> = random.simple().to_string().into();
         let session = Arc::new(Session {
             id: id.clone(),
+            asker: random.as_u128(),
             version,
             abilities,
             agent,

@@ -102,14 +102,12 @@ async fn a_call_that_waits_for_its_client_does_so_for_its_time_and_not_after_a_r
 #[tokio::test]
 async fn calls_that_wait_for_their_clients_are_bounded() {
     let stage = Arc::new(Stage::new().await);
-    Talker::enter(&stage, older()).await;
+    let talker = Talker::enter(&stage, older()).await;
     let token = everything(&stage);
     for n in 1..=17 {
-        // With another call under way at one server it could not be told whose the question is.
-        let talker = Talker::enter(&stage, older()).await;
         let waiting = calls(&stage, call(&token, 1, "a", json!({})));
-        talker.call("a", 1).await;
-        talker.asks("q", "elicitation/create", form());
+        talker.call("a", n).await;
+        talker.asks(&format!("q{n}"), "elicitation/create", form());
         let answer = waiting.await.unwrap().next().await.unwrap();
         assert_eq!(answer["error"].is_null(), n <= 16, "{n} {answer}");
     }

@@ -115,7 +115,7 @@ async fn a_question_goes_to_the_client_of_the_call_and_its_answer_back() {
 }
 
 #[tokio::test]
-async fn a_question_that_could_be_of_two_calls_reaches_nobody() {
+async fn a_question_that_could_be_for_two_callers_reaches_nobody() {
     let stage = Arc::new(Stage::new().await);
     let talker = Talker::enter(&stage, older()).await;
     let (one, other) = (everything(&stage), of_another(&stage));
@@ -129,7 +129,9 @@ async fn a_question_that_could_be_of_two_calls_reaches_nobody() {
     let b = calls(&stage, tool(&other, &second, 1, "b", json!({})));
     let called_b = talker.call("b", 1).await;
     ask("both");
-    assert!(talker.hears(|m| m["id"] == "both").await["error"]["message"].as_str().unwrap().contains("several calls"));
+    assert!(
+        talker.hears(|m| m["id"] == "both").await["error"]["message"].as_str().unwrap().contains("several callers")
+    );
     talker.say(json!({"method": "notifications/message", "params": {"level": "error", "data": "of whom?"}}));
     talker.answer(&called_a, "a");
     // Neither heard of it: without anything said, the answers are JSON.
@@ -144,6 +146,52 @@ async fn a_question_that_could_be_of_two_calls_reaches_nobody() {
     assert!(end["error"]["message"].as_str().unwrap().contains("withdrawn"));
     let gone = talker.hears(|m| m["method"] == "notifications/cancelled").await;
     assert_eq!(gone["params"]["requestId"], called_b["id"]);
+}
+
+#[tokio::test]
+async fn with_several_calls_of_one_session_its_client_is_asked() {
+    let stage = Arc::new(Stage::new().await);
+    let talker = Talker::enter(&stage, older()).await;
+    let token = everything(&stage);
+    let session = session(&stage, &token, json!({"elicitation": {}})).await;
+    let ask = |id: &str| talker.asks(id, "elicitation/create", json!({"message": "your name?", "requestedSchema": {}}));
+    let a = calls(&stage, tool(&token, &session, 1, "a", json!({})));
+    let called_a = talker.call("a", 1).await;
+    let b = calls(&stage, tool(&token, &session, 2, "b", json!({})));
+    let called_b = talker.call("b", 1).await;
+    ask("q1");
+    let mut live = b.await.unwrap();
+    let question = live.next().await.unwrap();
+    let answer = json!({"id": question["id"], "result": {"action": "accept", "content": {"name": "Ada"}}});
+    stage.send(within(&token, &session, answer).body_of()).await;
+    assert_eq!(talker.hears(|m| m["id"] == "q1").await["result"]["content"]["name"], "Ada");
+    // It was the other call's, which waits on: the server learns that nobody answers.
+    ask("q2");
+    live.next().await.unwrap();
+    talker.answer(&called_b, "b");
+    assert_eq!(live.next().await.unwrap()["result"]["content"][0]["text"], "b");
+    let end = talker.hears(|m| m["id"] == "q2").await;
+    assert!(end["error"]["message"].as_str().unwrap().contains("answered meanwhile"), "{end}");
+    // Asked once more, it is the other's.
+    ask("q3");
+    let mut live = a.await.unwrap();
+    assert_eq!(live.next().await.unwrap()["method"], "elicitation/create");
+    talker.answer(&called_a, "a");
+    assert_eq!(live.next().await.unwrap()["result"]["content"][0]["text"], "a");
+    let other = session_of_the_same_agent(&stage, &token, &talker).await;
+    assert!(other.contains("several callers"), "{other}");
+}
+
+/// What is said of a question while two sessions of one agent have a call under way.
+async fn session_of_the_same_agent(stage: &Arc<Stage>, token: &str, talker: &Talker) -> String {
+    let mut open = Vec::new();
+    for count in 2..=3 {
+        let session = session(stage, token, json!({"elicitation": {}})).await;
+        open.push(calls(stage, tool(token, &session, 1, "a", json!({}))));
+        talker.call("a", count).await;
+    }
+    talker.asks("q4", "elicitation/create", json!({"message": "your name?", "requestedSchema": {}}));
+    talker.hears(|m| m["id"] == "q4").await["error"]["message"].as_str().unwrap().to_owned()
 }
 
 #[tokio::test]

@@ -2,7 +2,7 @@
 
 use super::{
     Answer, Connection, Said,
-    pending::{Ear, Pending, Settled},
+    pending::{Asker, Ear, Pending, Settled},
 };
 use crate::{
     Error,
@@ -39,12 +39,14 @@ pub enum Heard {
 }
 
 impl Connection {
-    /// As `forward`, but what the server says about the call can be heard, and its questions answered.
+    /// As `forward`, but what the server says about the call can be heard, and its questions answered. What names no call
+    /// is heard by one of the asker's while nobody else has one under way.
     pub async fn begin<'m>(
         &self,
         message: &'m Message<'m>,
         rewrite: Rewrite<'m>,
         limit: Duration,
+        asker: Asker,
     ) -> Result<Call, Error> {
         let rewrite = message.bridged(rewrite, self.peer().version.is_stateless());
         let (handle, size, until) = (&*self.0, rewrite.size(), Instant::now() + limit);
@@ -60,7 +62,7 @@ impl Connection {
         let room = room.await.map_err(|_| Error::TimedOut(limit))??;
         let id = handle.shared.next.fetch_add(1, Relaxed);
         let (sender, said) = mpsc::channel(UNHEARD);
-        let answer = handle.shared.pending.expect(id, Ear::Open(sender))?;
+        let answer = handle.shared.pending.expect(id, Ear::Open(sender, asker))?;
         let call = Call { connection: self.clone(), id, until, limit, settled: false, said, answer, _room: room };
         handle.shared.outbox.write(|out| rewrite.write(id, out));
         Ok(call)

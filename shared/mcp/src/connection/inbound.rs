@@ -3,7 +3,7 @@
 use super::{
     Answer, Event, Kind, Said, Shared,
     lines::{Line, Lines},
-    pending::Lost,
+    pending::{Lost, Pending},
 };
 use crate::{
     code,
@@ -48,7 +48,7 @@ fn take(shared: &Shared, line: Bytes) {
     let id = message.id().map(|id| id.as_json());
     match (&message.method, id) {
         (None, id) => match id.and_then(|id| id.parse().ok()) {
-            Some(id) if Answer::new(line.clone(), &message).is_some_and(|a| shared.pending.settle(id, Ok(a))) => {
+            Some(id) if Answer::new(line.clone(), &message).is_some_and(|a| Pending::settle(shared, id, Ok(a))) => {
                 shared.counters.answers.fetch_add(1, Relaxed);
             }
             _ => {
@@ -77,7 +77,7 @@ fn question(shared: &Shared, line: &Bytes, message: &Message<'_>, method: &str, 
     let lost = said.map_or(Err(Lost::Full), |said| shared.pending.ask(id, said)).err()?;
     let (code, why) = match lost {
         Lost::Idle => (code::INTERNAL, "no call is under way whose caller could be asked"),
-        Lost::Unclear => (code::INTERNAL, "several calls are under way: it cannot be told whose caller to ask"),
+        Lost::Unclear => (code::INTERNAL, "calls of several callers are under way: it cannot be told whom to ask"),
         Lost::Deaf => (code::METHOD_NOT_FOUND, "not offered by the client of this call"),
         Lost::Full => (code::INTERNAL, "too many questions wait for answers"),
     };
@@ -127,7 +127,7 @@ fn spoilt(shared: &Shared, line: &[u8], refused: Refused) {
     shared.counters.garbage.fetch_add(1, Relaxed);
     tracing::debug!(%refused, bytes = line.len(), "dropped a line of a server");
     if let Some(id) = guess_id(line) {
-        shared.pending.settle(id, Err(refused));
+        Pending::settle(shared, id, Err(refused));
     }
 }
 

@@ -5,7 +5,8 @@
 //! an answer can only reach the call that it belongs to. A caller that goes away cancels its call.
 //!
 //! What a server says before it answers (`Said`) reaches the call whose progress token it names, or the only call that
-//! is under way; when it could be of several, it reaches nobody, and a question is refused.
+//! is under way, or the newest of the only asker; when it could be meant for several, it reaches nobody, and a question is
+//! refused.
 
 mod answer;
 mod call;
@@ -24,6 +25,7 @@ mod tests;
 pub use answer::{Answer, InputRequired};
 pub use call::{Call, Heard};
 pub use handshake::Peer;
+pub use pending::Asker;
 pub use said::{Kind, Said};
 pub use tools::RESERVED;
 pub use watching::Watch;

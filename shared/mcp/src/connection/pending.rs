@@ -27,8 +27,11 @@ pub(super) enum Ear {
     Own,
     /// The caller takes nothing but the answer.
     Deaf,
-    Open(mpsc::Sender<Said>),
+    Open(mpsc::Sender<Said>, Asker),
 }
+
+/// Who makes a call. What a server says without naming a call is told to one of its asker's, if all calls under way are.
+pub type Asker = u128;
 
 struct Slot {
     answer: oneshot::Sender<Settled>,
@@ -40,7 +43,7 @@ struct Slot {
 pub(super) enum Lost {
     /// No call is under way.
     Idle,
-    /// It could belong to more than one call.
+    /// It could be meant for more than one asker.
     Unclear,
     /// Its caller cannot be asked.
     Deaf,
@@ -60,14 +63,20 @@ struct State {
 }
 
 impl State {
-    /// The one call that something which names none must belong to.
+    /// The call that something which names none belongs to: the only one, or the newest if one asker made them all. What
+    /// could be another's is nobody's.
     fn cause(&self) -> Result<(u64, &mpsc::Sender<Said>), Lost> {
-        let mut candidates = self.calls.iter().filter(|(_, slot)| !matches!(slot.ear, Ear::Own));
-        match (candidates.next(), candidates.next()) {
-            (None, _) => Err(Lost::Idle),
-            (Some((id, Slot { ear: Ear::Open(sender), .. })), None) => Ok((*id, sender)),
-            (Some(_), None) => Err(Lost::Deaf),
-            (Some(_), Some(_)) => Err(Lost::Unclear),
+        let mut calls = self.calls.iter().filter(|(_, slot)| !matches!(slot.ear, Ear::Own));
+        let first = calls.next().ok_or(Lost::Idle)?;
+        let newest = calls.try_fold(first, |newest, next| match (&newest.1.ear, &next.1.ear) {
+            (Ear::Open(_, one), Ear::Open(_, other)) if one == other => {
+                Some(if newest.0 > next.0 { newest } else { next })
+            }
+            _ => None,
+        });
+        match newest.ok_or(Lost::Unclear)? {
+            (id, Slot { ear: Ear::Open(sender, _), .. }) => Ok((*id, sender)),
+            _ => Err(Lost::Deaf),
         }
     }
 
@@ -99,12 +108,14 @@ impl Pending {
         Ok(settled)
     }
 
-    /// Hands an answer to its call; false when there is none.
-    pub(super) fn settle(&self, id: u64, answer: Settled) -> bool {
-        let mut state = self.lock();
+    /// Hands an answer to its call; false when there is none. What the server asked of it meanwhile may have been about
+    /// another: it is not left waiting.
+    pub(super) fn settle(shared: &Shared, id: u64, answer: Settled) -> bool {
+        let mut state = shared.pending.lock();
         let slot = state.calls.remove(&id);
-        state.forget(id);
+        let asked = state.forget(id);
         drop(state);
+        refuse(shared, asked, "the call was answered meanwhile");
         slot.is_some_and(|slot| slot.answer.send(answer).is_ok())
     }
 
@@ -112,17 +123,17 @@ impl Pending {
     pub(super) fn tell(&self, call: u64, said: Said) -> bool {
         let state = self.lock();
         let slot = state.calls.get(&call);
-        slot.is_some_and(|slot| matches!(&slot.ear, Ear::Open(sender) if sender.try_send(said).is_ok()))
+        slot.is_some_and(|slot| matches!(&slot.ear, Ear::Open(sender, _) if sender.try_send(said).is_ok()))
     }
 
-    /// Says something that names no call to the one that it must belong to.
+    /// Says something that names no call to the one that it belongs to.
     pub(super) fn tell_cause(&self, said: Said) -> Result<(), Lost> {
         let state = self.lock();
         let (_, sender) = state.cause()?;
         sender.try_send(said).map_err(|_| Lost::Full)
     }
 
-    /// Puts a question to the caller of the call that it must belong to.
+    /// Puts a question to the caller of the call that it belongs to.
     pub(super) fn ask(&self, id: &str, said: Said) -> Result<(), Lost> {
         let mut state = self.lock();
         if state.asked.len() >= ASKED || state.asked.contains_key(id) {
@@ -155,11 +166,7 @@ impl Pending {
         }
         let asked = state.forget(id);
         drop(state);
-        for question in asked {
-            let mut refusal = reply::error(Some(&question), code::INTERNAL, "the call was withdrawn", None);
-            refusal.push(b'\n');
-            shared.outbox.push(&refusal);
-        }
+        refuse(shared, asked, "the call was withdrawn");
         shared.outbox.push(
             format!(
                 "{{\"jsonrpc\":\"2.0\",\"method\":\"notifications/cancelled\",\"params\":{{\"requestId\":{id},\
@@ -167,6 +174,14 @@ impl Pending {
             )
             .as_bytes(),
         );
+    }
+}
+
+fn refuse(shared: &Shared, questions: Vec<String>, why: &str) {
+    for question in questions {
+        let mut refusal = reply::error(Some(&question), code::INTERNAL, why, None);
+        refusal.push(b'\n');
+        shared.outbox.push(&refusal);
     }
 }
 
