@@ -7,6 +7,7 @@ pub mod indexer;
 mod phrases;
 pub mod registry;
 mod selector;
+mod tasks;
 mod unfit;
 
 pub use error::Error;

@@ -1,6 +1,6 @@
 //! From a sentence to servers, without a language model.
 
-use crate::{Error, phrases::Phrases, unfit::Unfit};
+use crate::{Error, phrases::Phrases, tasks::Tasks, unfit::Unfit};
 use database::{
     Caller, Database,
     catalog::{Wanted, vector},
@@ -31,6 +31,7 @@ pub struct Selector {
     embedder: Arc<dyn Embedder>,
     unfit: Arc<Unfit>,
     phrases: Arc<Phrases>,
+    tasks: Arc<Tasks>,
 }
 
 /// What a request needs, and who could do it.
@@ -65,7 +66,7 @@ pub struct Candidate {
 
 impl Selector {
     pub fn new(database: Database, embedder: Arc<dyn Embedder>) -> Self {
-        Self { database, embedder, unfit: Arc::default(), phrases: Arc::default() }
+        Self { database, embedder, unfit: Arc::default(), phrases: Arc::default(), tasks: Arc::default() }
     }
 
     pub fn embedder(&self) -> &Arc<dyn Embedder> {
@@ -79,9 +80,11 @@ impl Selector {
         Ok(())
     }
 
-    /// Makes the vectors of all the catalog's own words, little by little: some seconds of a processor.
+    /// Makes the vectors of all the catalog's own words, and of what people say for tasks, little by little: some seconds of a
+    /// processor. Until they are there, a task is known by the words that say it only.
     pub async fn prepare(&self) -> Result<(), Error> {
-        Ok(self.phrases.prepare(self.embedder.as_ref()).await?)
+        self.phrases.prepare(self.embedder.as_ref()).await?;
+        Ok(self.tasks.prepare(self.embedder.as_ref()).await?)
     }
 
     /// The servers for a request, `limit` for each of its needs.
@@ -103,9 +106,10 @@ impl Selector {
         if intent(request) != Intent::Task {
             return Ok(SearchReply { servers: Vec::new(), needs: Vec::new(), no_match: true });
         }
-        let needs = needs::split(request);
+        let mut needs = needs::split(request);
         // A server that several needs find counts once, so each may have to give its turn to its next.
-        let ranked = self.ranked(caller, &needs, limit, limit * needs.len()).await?;
+        let most = limit * needs.len();
+        let ranked = self.ranked(caller, &mut needs, limit, most).await?;
         let names: Vec<String> = needs.into_iter().map(|need| need.text).collect();
         let servers = merge(&names, ranked, limit);
         Ok(SearchReply { no_match: servers.is_empty(), servers, needs: names })
@@ -115,10 +119,10 @@ impl Selector {
         &self,
         caller: &Caller,
         intent: Intent,
-        needs: Vec<Need>,
+        mut needs: Vec<Need>,
         limit: usize,
     ) -> Result<Selection, Error> {
-        let ranked = self.ranked(caller, &needs, limit, limit).await?;
+        let ranked = self.ranked(caller, &mut needs, limit, limit).await?;
         let names: Vec<&str> = ranked.iter().flatten().map(|one| one.entry.name.as_str()).collect();
         let servers =
             if names.is_empty() { Vec::new() } else { self.database.catalog_server_list(caller, &names).await? };
@@ -151,25 +155,29 @@ impl Selector {
     async fn ranked(
         &self,
         caller: &Caller,
-        needs: &[Need],
+        needs: &mut [Need],
         limit: usize,
         most: usize,
     ) -> Result<Vec<Vec<Ranked>>, Error> {
         if needs.is_empty() {
             return Ok(Vec::new());
         }
-        let own: Vec<&str> = needs.iter().map(|need| cut(&need.query)).collect();
         let missing = self.phrases.missing(needs.iter().flat_map(|need| &need.expansion).copied());
+        let own: Vec<&str> = needs.iter().map(|need| cut(&need.query)).collect();
         let texts: Vec<&str> =
             own.iter().copied().filter(|text| !text.is_empty()).chain(missing.iter().copied()).collect();
         let mut vectors = self.embedder.embed(&texts).await?;
         let made = vectors.split_off(texts.len() - missing.len());
         self.phrases.keep(missing.into_iter().zip(made));
         let mut vectors = vectors.into_iter();
+        let own: Vec<Option<Vec<f32>>> =
+            own.iter().map(|text| if text.is_empty() { None } else { vectors.next() }).collect();
         let mut wanted: Vec<Wanted<Term>> = Vec::with_capacity(needs.len());
         let mut unfit = Vec::with_capacity(needs.len());
-        for (need, own) in needs.iter().zip(own) {
-            let own = if own.is_empty() { None } else { vectors.next() };
+        for (need, own) in needs.iter_mut().zip(own) {
+            if let Some(nearness) = own.as_ref().and_then(|own| self.tasks.nearness(own)) {
+                need.understand(&nearness);
+            }
             let expanded = self.phrases.mean(&need.expansion);
             unfit.push(match &own {
                 Some(own) => self.unfit.nearness(self.embedder.as_ref(), own).await?,

@@ -25,7 +25,7 @@ const TALK: &str = "hi hello hey hallo servus moin bonjour salut hola ola ciao t
     lot you very much bitte guten tag abend nacht morgen nihao namaste so for your help the well awesome perfect wow hm hmm \
     nope yep sure fine test testing tschuss cheers welcome sorry oh ah wie geht es dir euch ihnen how are doing today who \
     what s up is your name can do me i am bored sad happy love hate blah foo bar never mind un beau buenos dias tardes \
-    comment ca va vas tu que tal como estas";
+    comment ca va vas tu que tal como estas hoy heute aujourd hui oggi hoje esta voce tudo bem bene bien gut";
 
 /// Openings of talk in other scripts.
 const TALK_ELSEWHERE: [&str; 14] = [
@@ -70,7 +70,7 @@ const DETERMINERS: [&str; 16] = [
     "these",
 ];
 /// What one does to them, or asks about them.
-const ACTIONS: [&str; 58] = [
+const ACTIONS: [&str; 72] = [
     "delete",
     "remove",
     "stop",
@@ -107,6 +107,20 @@ const ACTIONS: [&str; 58] = [
     "clear",
     "reset",
     "upgrade",
+    "replace",
+    "archive",
+    "restore",
+    "hide",
+    "share",
+    "export",
+    "transfer",
+    "approve",
+    "deny",
+    "grant",
+    "allow",
+    "connect",
+    "who",
+    "where",
     "what",
     "which",
     "how",
@@ -188,7 +202,8 @@ fn is_platform(said: &[&str]) -> bool {
         said.len() <= 8 && said.windows(2).any(|pair| matches!(pair[0], "my" | "this") && ACCOUNT.contains(&pair[1]));
     let given = said.iter().any(|word| ACCOUNT.contains(word))
         && said.iter().any(|word| matches!(*word, "stored" | "gave" | "given"));
-    undoes
+    said.windows(2).any(|pair| pair == ["this", "platform"])
+        || undoes
         || signs
         || stored
         || given

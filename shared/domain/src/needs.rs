@@ -8,7 +8,7 @@ mod draft;
 #[cfg(test)]
 mod tests;
 
-use crate::text::{self, Product, is_foreign, words};
+use crate::text::{self, Concept, Product, is_foreign, words};
 use clauses::{Clause, clauses};
 use draft::Draft;
 
@@ -107,6 +107,11 @@ const EMPTY: &str = "the a an to of in on for and or my our your me i we you is 
     api claude llm context protocol model like tell through via using bring kind help let keep thing then also than just \
     something anything connect work";
 
+/// What a task is ahead of others, in cosine, for being said in the lexicon's words.
+const SAID: f32 = 0.2;
+/// Least nearness of a task that is not said in them.
+const MEANT: f32 = 0.45;
+
 /// Needs of one request at most; what is beyond them is said with the last.
 pub const MOST: usize = 8;
 /// Characters of a request that are read.
@@ -123,8 +128,10 @@ pub struct Need {
     /// task.
     pub expansion: Vec<&'static str>,
     pub products: Vec<&'static Product>,
-    /// True when it speaks of a task that the lexicon knows.
-    pub familiar: bool,
+    /// Tasks that it speaks of in words that the lexicon knows, the most telling first.
+    pub concepts: Vec<&'static Concept>,
+    /// The greatest cosine with a task that the lexicon knows; none before [`Need::understand`].
+    pub nearest: Option<f32>,
     /// True when no word of it is understood.
     pub opaque: bool,
 }
@@ -143,6 +150,20 @@ impl Need {
         let foreign = is_foreign(&text);
         let repaired = if foreign { text.clone() } else { text::repair(&text) };
         Draft::new(&Clause { text: repaired, colon: false }, foreign).finish(foreign)
+    }
+
+    /// Looks at what the tasks that the lexicon knows are like in meaning: `nearness` is the cosine with each of
+    /// [`text::concepts`]. A task that is meant need not be said in the lexicon's words, nor need one that is said be meant.
+    pub fn understand(&mut self, nearness: &[f32]) {
+        let said = |index: usize| self.concepts.iter().position(|one| std::ptr::eq(*one, &text::concepts()[index]));
+        let worth = |index: usize| nearness[index] + said(index).map_or(0.0, |place| SAID - 0.04 * place.min(3) as f32);
+        self.nearest = nearness.iter().copied().reduce(f32::max);
+        let Some(best) = (0..nearness.len()).max_by(|a, b| worth(*a).total_cmp(&worth(*b))) else { return };
+        if said(best).is_none() && nearness[best] < MEANT {
+            return;
+        }
+        let products = self.products.iter().map(|product| product.words.as_str());
+        self.expansion = products.chain([text::concepts()[best].words.as_str()]).collect();
     }
 
     /// The words to search for.
@@ -167,6 +188,13 @@ impl Need {
     }
 }
 
+/// How many words of a text say what it is about.
+fn telling(text: &str) -> usize {
+    let said = words(text);
+    let empty = |word: &&String| EMPTY.split_whitespace().chain(VERBS).any(|empty| empty == word.as_str());
+    said.iter().filter(|word| !empty(word)).count()
+}
+
 /// The needs of a request, in its order. Empty for a text without a word.
 pub fn split(request: &str) -> Vec<Need> {
     let request: String = request.chars().take(LONGEST).collect();
@@ -181,7 +209,7 @@ pub fn split(request: &str) -> Vec<Need> {
         }
     }
     // "Read and write my notes": the first clause says nothing by itself.
-    if drafts.len() > 1 && drafts[0].is_bare() {
+    if drafts.len() > 1 && drafts[0].is_bare() && telling(&drafts[0].text) < 2 {
         let first = drafts.remove(0);
         drafts[0].text = format!("{} {}", first.text, drafts[0].text);
     }

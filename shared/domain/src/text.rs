@@ -13,7 +13,7 @@ mod translate;
 pub use content::content;
 pub(crate) use dictionary::knows;
 pub use fold::{fold, stem, stems, words};
-pub use lexicon::{Concept, Product, catalog_words, concepts_in, products_in};
+pub use lexicon::{Concept, Product, catalog_words, concepts, concepts_in, products_in};
 pub use repair::repair;
 pub(crate) use translate::is_function_word;
 pub use translate::{Translation, is_foreign, translate};

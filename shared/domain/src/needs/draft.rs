@@ -126,7 +126,8 @@ impl Draft {
         Need {
             expansion: products.chain(self.concepts.first().map(|concept| concept.words.as_str())).collect(),
             query,
-            familiar: !self.concepts.is_empty(),
+            nearest: None,
+            concepts: self.concepts,
             products: self.products,
             opaque,
             text: self.text,

@@ -70,6 +70,38 @@ fn other_languages_are_glossed() {
 }
 
 #[test]
+fn a_task_is_understood_by_what_is_meant() {
+    let tasks = text::concepts();
+    let place = |words: &str| tasks.iter().position(|task| task.words.contains(words)).unwrap();
+    let (weather, chess) = (place("weather forecast"), place("chess"));
+    let understood = |request: &str, near: &[(usize, f32)]| {
+        let mut need = split(request).remove(0);
+        let mut nearness = vec![0.0; tasks.len()];
+        near.iter().for_each(|(task, cosine)| nearness[*task] = *cosine);
+        need.understand(&nearness);
+        (need.expansion, need.nearest)
+    };
+    let words = |task: usize| vec![tasks[task].words.as_str()];
+    // Said in no words of the lexicon, it is meant or it is not.
+    assert_eq!(understood("ponder the rook", &[(chess, 0.6)]), (words(chess), Some(0.6)));
+    assert_eq!(understood("ponder the rook", &[(chess, 0.3)]), (vec![], Some(0.3)));
+    // What is said counts more, unless something else is clearly meant.
+    assert_eq!(understood("the weather forecast", &[(weather, 0.4), (chess, 0.5)]).0, words(weather));
+    assert_eq!(understood("the weather forecast", &[(weather, 0.1), (chess, 0.8)]).0, words(chess));
+}
+
+#[test]
+fn a_first_clause_that_says_something_is_a_need_of_its_own() {
+    for (request, count) in [
+        ("fold the origami crane and restart the docker containers", 2),
+        ("Read and write my Obsidian vault", 1),
+        ("Look up and update the records in Airtable", 1),
+    ] {
+        assert_eq!(split(request).len(), count, "{request}: {:?}", texts(request));
+    }
+}
+
+#[test]
 fn nothing_comes_of_no_words_and_much_text_stays_bounded() {
     assert!(split("  …!? ").is_empty());
     assert!(split(&"read Gmail, post to Slack, ".repeat(2_000)).len() <= MOST);

@@ -30,19 +30,21 @@ pub(super) fn confidence<'a>(need: &Need, best: impl Iterator<Item = (&'a Entry,
     }
     if !vectors {
         // Words alone: nothing is embedded yet.
-        own = 0.7 * words;
-        similarity = 0.7 * words;
+        own = words;
+        similarity = words;
     }
     let flag = |set: bool, weight: f32| if set { weight } else { 0.0 };
-    let evidence = 5.0 * own + 3.0 * similarity + 2.5 * words - 10.0 * unfit
+    // What is near to a task that the lexicon knows is more likely one; where that is not known, as near as to an entry.
+    let nearest = need.nearest.unwrap_or(own + 0.1);
+    let evidence = 2.7 * own + 5.7 * similarity + 1.1 * words + 6.8 * nearest - 9.8 * unfit
         + match naming {
-            Naming::Named => 4.5,
-            Naming::Mentioned => 3.0,
+            Naming::Named => 3.6,
+            Naming::Mentioned => 1.8,
             Naming::No => 0.0,
         }
-        + flag(need.familiar, 3.0)
+        + flag(!need.concepts.is_empty(), 1.5)
         - flag(!need.products.is_empty() && naming == Naming::No, 2.0)
-        - flag(need.opaque, 4.0)
-        - 0.5;
+        - flag(need.opaque, 2.7)
+        - 4.6;
     1.0 / (1.0 + (-evidence).exp())
 }

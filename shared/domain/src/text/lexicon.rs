@@ -1,6 +1,7 @@
 //! Products and concepts that a text names.
 
 use super::fold::{stem, stems, words};
+use crate::needs::VERBS;
 use std::{
     collections::{HashMap, HashSet},
     sync::LazyLock,
@@ -18,6 +19,8 @@ pub struct Product {
 #[derive(Debug, PartialEq, Eq)]
 pub struct Concept {
     pub words: String,
+    /// What people say for it.
+    pub said: Vec<&'static str>,
     phrases: Vec<Vec<String>>,
 }
 
@@ -49,11 +52,13 @@ static CONCEPTS: LazyLock<Concepts> = LazyLock::new(|| {
     let mut concepts = Concepts { all: Vec::new(), by_first: HashMap::new() };
     for line in lines(include_str!("concepts.txt")) {
         let Some((words, phrases)) = line.split_once(" | ") else { continue };
+        let (phrases, meant) = phrases.split_once(" | ").unwrap_or((phrases, ""));
+        let said = phrases.split(';').chain(meant.split(';')).map(str::trim).filter(|said| !said.is_empty()).collect();
         let phrases: Vec<_> = phrases.split(';').map(stems).filter(|phrase| !phrase.is_empty()).collect();
         for (place, phrase) in phrases.iter().enumerate() {
             concepts.by_first.entry(phrase[0].clone()).or_default().push((concepts.all.len(), place));
         }
-        concepts.all.push(Concept { words: words.to_owned(), phrases });
+        concepts.all.push(Concept { words: words.to_owned(), said, phrases });
     }
     concepts
 });
@@ -61,8 +66,11 @@ static CONCEPTS: LazyLock<Concepts> = LazyLock::new(|| {
 /// Every word of the product names, and every word and stem of the concepts: what a misspelt word may have meant.
 pub(super) static PRODUCT_WORDS: LazyLock<HashSet<String>> =
     LazyLock::new(|| PRODUCTS.by_words.keys().flatten().filter(|word| word.len() >= 4).cloned().collect());
-pub(super) static TASK_WORDS: LazyLock<HashSet<String>> =
-    LazyLock::new(|| lines(include_str!("concepts.txt")).flat_map(words).filter(|word| word.len() >= 3).collect());
+pub(super) static TASK_WORDS: LazyLock<HashSet<String>> = LazyLock::new(|| {
+    // The verbs of requests are known as they stand.
+    let verb = |word: &str| VERBS.contains(&stem(word).as_str());
+    lines(include_str!("concepts.txt")).flat_map(words).filter(|word| word.len() >= 3 && !verb(word)).collect()
+});
 
 pub(super) fn lines(text: &'static str) -> impl Iterator<Item = &'static str> {
     text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'))
@@ -72,6 +80,11 @@ pub(super) fn lines(text: &'static str) -> impl Iterator<Item = &'static str> {
 pub fn catalog_words() -> impl Iterator<Item = &'static str> {
     let products = PRODUCTS.all.iter().map(|product| product.words.as_str());
     products.chain(CONCEPTS.all.iter().map(|concept| concept.words.as_str()))
+}
+
+/// Every task that the lexicon knows.
+pub fn concepts() -> &'static [Concept] {
+    &CONCEPTS.all
 }
 
 /// Products that the words name, in order, each once; the longest name wins.
