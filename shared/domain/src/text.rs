@@ -13,6 +13,7 @@ mod translate;
 pub use content::content;
 pub(crate) use dictionary::knows;
 pub use fold::{fold, stem, stems, words};
+pub(crate) use lexicon::is_task_word;
 pub use lexicon::{Concept, Product, catalog_words, concepts, concepts_in, products_in};
 pub use repair::repair;
 pub(crate) use translate::is_function_word;

@@ -114,7 +114,11 @@ impl Draft {
             let glosses = translate(&self.text).glosses;
             opaque = glosses.is_empty() && self.products.is_empty() && self.concepts.is_empty();
             let names = self.products.iter().map(|product| product.name.as_str());
-            let query = glosses.into_iter().chain(names).collect::<Vec<_>>().join(" ");
+            let mut query = glosses.into_iter().chain(names).collect::<Vec<_>>().join(" ");
+            for word in shared(&self.text).filter(|word| text::is_task_word(word)) {
+                query.push(' ');
+                query.push_str(&word);
+            }
             if query.is_empty() { self.text.clone() } else { query }
         } else {
             // Letters that are no words of any kind.
@@ -138,8 +142,11 @@ impl Draft {
 fn gloss_words(said: &str) -> Vec<String> {
     let glosses = translate(said).glosses.join(" ");
     let mut all = words(&glosses);
-    // Words that both languages share still speak.
-    let shared = |word: &String| word.is_ascii() && word.len() > 3 && !text::is_function_word(word);
-    all.extend(words(said).into_iter().filter(shared));
+    all.extend(shared(said));
     all
+}
+
+/// Words that English may share with the other language.
+fn shared(said: &str) -> impl Iterator<Item = String> {
+    words(said).into_iter().filter(|word| word.is_ascii() && word.len() > 3 && !text::is_function_word(word))
 }

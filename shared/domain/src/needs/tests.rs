@@ -66,6 +66,9 @@ fn other_languages_are_glossed() {
     let needs = split("मेरे GitHub रिपॉजिटरी के इश्यू दिखाओ");
     assert_eq!(needs.len(), 1);
     assert!(needs[0].query.contains("issues"), "{needs:?}");
+    // A word that both languages have is not lost.
+    let needs = split("Trouve-moi un hôtel pas cher à Lyon");
+    assert!(needs[0].query.contains("hotel"), "{needs:?}");
     assert!(split("Tondre la pelouse du jardin").iter().all(|need| need.opaque));
 }
 

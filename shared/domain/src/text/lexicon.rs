@@ -72,6 +72,11 @@ pub(super) static TASK_WORDS: LazyLock<HashSet<String>> = LazyLock::new(|| {
     lines(include_str!("concepts.txt")).flat_map(words).filter(|word| word.len() >= 3 && !verb(word)).collect()
 });
 
+/// True for a word that people or the catalog use for a task.
+pub(crate) fn is_task_word(word: &str) -> bool {
+    TASK_WORDS.contains(word)
+}
+
 pub(super) fn lines(text: &'static str) -> impl Iterator<Item = &'static str> {
     text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'))
 }

@@ -42,6 +42,8 @@ fn meant(word: &str) -> Option<&'static str> {
             let distance = distance(word.as_bytes(), other.as_bytes());
             (distance <= allowed && distance * 3 < word.len()).then_some((
                 distance,
+                // A letter that stands once instead of twice is the commonest slip.
+                once(word) != once(other),
                 rank,
                 other.len().abs_diff(word.len()),
                 other,
@@ -49,6 +51,13 @@ fn meant(word: &str) -> Option<&'static str> {
         })
         .min()
         .map(|(.., other)| other)
+}
+
+/// The word with its doubled letters written once.
+fn once(word: &str) -> Vec<u8> {
+    let mut letters = word.as_bytes().to_vec();
+    letters.dedup();
+    letters
 }
 
 /// Edits between two words; swapping neighbours is one.

@@ -29,6 +29,7 @@ fn the_longest_product_name_wins() {
 fn misspelt_words_are_repaired_and_correct_ones_stay() {
     assert_eq!(repair("kubernets cluser pods lisst"), "kubernetes cluster pods list");
     assert_eq!(repair("sned a mesage on slak"), "send a message on slack");
+    assert_eq!(repair("redit posts"), "reddit posts");
     for correct in [
         "cast my vote in the election",
         "paint my living room walls",
@@ -49,9 +50,14 @@ fn languages_are_told_apart() {
     ] {
         assert!(is_foreign(foreign), "{foreign}");
     }
-    for english in
-        ["watch our servers", "run SQL on Snowflake", "Xero invoices and contacts", "post it on the café's page"]
-    {
+    for english in [
+        "watch our servers",
+        "send mesage to a discrod chanel",
+        "serch in postst",
+        "run SQL on Snowflake",
+        "Xero invoices and contacts",
+        "post it on the café's page",
+    ] {
         assert!(!is_foreign(english), "{english}");
     }
 }

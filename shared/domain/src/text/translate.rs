@@ -74,7 +74,9 @@ pub fn is_foreign(text: &str) -> bool {
     let function = words.iter().filter(|word| is_function_word(word)).count();
     let unknown = words.iter().filter(|word| word.len() > 3 && !dictionary::knows(word)).count();
     let accented = text.chars().any(|c| c.is_alphabetic() && !c.is_ascii());
-    let glossed = words.iter().filter(|word| DICTIONARY.spaced.contains_key(*word) && !dictionary::knows(word)).count();
+    // A shorter one may begin a phrase of another language and be an English word all the same ("in").
+    let meant = |word: &&String| word.len() > 2 && DICTIONARY.spaced.contains_key(*word) && !dictionary::knows(word);
+    let glossed = words.iter().filter(meant).count();
     function >= 2
         || (function >= 1 && unknown >= 1)
         || (accented && unknown >= 1)
