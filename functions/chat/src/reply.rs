@@ -3,7 +3,7 @@
 
 use crate::session::Session;
 use domain::{
-    launch::{Launch, file},
+    launch::{Launch, file, host},
     names::inline,
 };
 use protocol::plan::{Capability, Plan};
@@ -129,8 +129,7 @@ fn chosen(session: &Session) -> String {
             "- {}: {} ({}), {sure} % sure. {}",
             capability.need, choice.title, choice.server, capability.reason
         );
-        if let Some(address) = choice.address() {
-            let host = address.trim_start_matches("https://").split(['/', '?', '#']).next().unwrap_or_default();
+        if let Some(host) = choice.address().and_then(host) {
             let _ = writeln!(
                 text,
                 "  It is a service at {}: what the agent gives it leaves your machine.",

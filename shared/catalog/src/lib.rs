@@ -4,6 +4,7 @@ mod check;
 mod error;
 pub mod import;
 pub mod indexer;
+mod nearest;
 mod phrases;
 pub mod registry;
 mod selector;

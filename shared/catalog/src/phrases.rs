@@ -7,7 +7,7 @@ use std::{
 };
 
 /// Made at once, so that a request that comes meanwhile waits little.
-const BATCH: usize = 8;
+pub(crate) const BATCH: usize = 8;
 
 /// By phrase of [`domain::text::catalog_words`].
 #[derive(Default)]

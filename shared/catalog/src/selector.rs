@@ -84,7 +84,7 @@ impl Selector {
     /// processor. Until they are there, a task is known by the words that say it only.
     pub async fn prepare(&self) -> Result<(), Error> {
         self.phrases.prepare(self.embedder.as_ref()).await?;
-        Ok(self.tasks.prepare(self.embedder.as_ref()).await?)
+        Ok(self.tasks.prepare(self.embedder.as_ref(), &self.phrases).await?)
     }
 
     /// The servers for a request, `limit` for each of its needs.

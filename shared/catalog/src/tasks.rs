@@ -1,12 +1,12 @@
 //! How near a request is to the tasks that the lexicon knows, by what people say for them.
 
-use crate::unfit::cosine;
+use crate::{
+    nearest::nearest,
+    phrases::{BATCH, Phrases},
+};
 use domain::text;
 use models::embedding::{Embedder, Error};
 use std::sync::OnceLock;
-
-/// Made at once, so that a request that comes meanwhile waits little.
-const BATCH: usize = 8;
 
 /// For each of [`text::concepts`] the vectors of what people and the catalog say for it; none until all are made.
 #[derive(Default)]
@@ -15,20 +15,18 @@ pub(crate) struct Tasks(OnceLock<Vec<Vec<Vec<f32>>>>);
 impl Tasks {
     /// The greatest cosine with each of them.
     pub(crate) fn nearness(&self, vector: &[f32]) -> Option<Vec<f32>> {
-        let nearest = |said: &Vec<Vec<f32>>| said.iter().map(|other| cosine(vector, other)).fold(0.0, f32::max);
-        Some(self.0.get()?.iter().map(nearest).collect())
+        Some(self.0.get()?.iter().map(|said| nearest(said, vector)).collect())
     }
 
-    /// Makes all of them, little by little: some seconds of a processor.
-    pub(crate) async fn prepare(&self, embedder: &dyn Embedder) -> Result<(), Error> {
+    /// Makes all of them, little by little: some seconds of a processor. `phrases` has the catalog's words.
+    pub(crate) async fn prepare(&self, embedder: &dyn Embedder, phrases: &Phrases) -> Result<(), Error> {
         if self.0.get().is_some() {
             return Ok(());
         }
         let mut tasks = Vec::with_capacity(text::concepts().len());
         for concept in text::concepts() {
-            let said: Vec<&str> = concept.said.iter().copied().chain([concept.words.as_str()]).collect();
-            let mut vectors = Vec::with_capacity(said.len());
-            for some in said.chunks(BATCH) {
+            let mut vectors = Vec::from_iter(phrases.mean(&[concept.words.as_str()]));
+            for some in concept.said.chunks(BATCH) {
                 vectors.extend(embedder.embed(some).await?);
             }
             tasks.push(vectors);
@@ -63,7 +61,9 @@ mod tests {
         let tasks = Tasks::default();
         let vector = [1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0];
         assert_eq!(tasks.nearness(&vector), None, "nothing is made yet");
-        tasks.prepare(&Lengths).await.unwrap();
+        let phrases = Phrases::default();
+        phrases.prepare(&Lengths).await.unwrap();
+        tasks.prepare(&Lengths, &phrases).await.unwrap();
         let nearness = tasks.nearness(&vector).unwrap();
         assert_eq!(nearness.len(), text::concepts().len());
         for (task, cosine) in text::concepts().iter().zip(nearness) {

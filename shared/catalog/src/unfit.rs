@@ -1,5 +1,6 @@
 //! How near a request is to what no server does.
 
+use crate::nearest::nearest;
 use models::embedding::{Embedder, Error};
 use tokio::sync::OnceCell;
 
@@ -12,16 +13,6 @@ impl Unfit {
     pub(crate) async fn nearness(&self, embedder: &dyn Embedder, vector: &[f32]) -> Result<f32, Error> {
         let examples =
             self.0.get_or_try_init(|| async { embedder.embed(&domain::intent::unfit_examples()).await }).await?;
-        Ok(examples.iter().map(|example| cosine(example, vector)).fold(0.0, f32::max))
+        Ok(nearest(examples, vector))
     }
-}
-
-pub(crate) fn cosine(a: &[f32], b: &[f32]) -> f32 {
-    // Eight sums, so that the processor need not wait for one after the other.
-    let (a, b) = (a.as_chunks::<8>().0, b.as_chunks::<8>().0);
-    let mut sums = [0.0; 8];
-    for (a, b) in a.iter().zip(b) {
-        sums.iter_mut().zip(a.iter().zip(b)).for_each(|(sum, (a, b))| *sum += a * b);
-    }
-    sums.iter().sum()
 }

@@ -20,7 +20,7 @@ mod tests;
 
 pub use files::{file, is_secret, of_file, variable};
 pub use inputs::Wanted;
-pub use remote::header;
+pub use remote::{header, host};
 pub(crate) use remote::{is_address, is_header};
 
 use inputs::Inputs;

@@ -170,7 +170,7 @@ impl Need {
     pub fn terms(&self) -> Vec<Term> {
         let mut terms: Vec<Term> = Vec::new();
         let mut add = |word: String, weight: f32| {
-            if word.chars().count() > 40 || EMPTY.split_whitespace().any(|empty| empty == word) {
+            if word.chars().count() > 40 || is_empty(&word) {
                 return;
             }
             match terms.iter().position(|term| term.word == word) {
@@ -188,11 +188,13 @@ impl Need {
     }
 }
 
+fn is_empty(word: &str) -> bool {
+    EMPTY.split_whitespace().any(|empty| empty == word)
+}
+
 /// How many words of a text say what it is about.
 fn telling(text: &str) -> usize {
-    let said = words(text);
-    let empty = |word: &&String| EMPTY.split_whitespace().chain(VERBS).any(|empty| empty == word.as_str());
-    said.iter().filter(|word| !empty(word)).count()
+    words(text).iter().filter(|word| !is_empty(word) && !VERBS.contains(&word.as_str())).count()
 }
 
 /// The needs of a request, in its order. Empty for a text without a word.

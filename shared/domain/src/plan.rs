@@ -59,6 +59,12 @@ impl Default for Rules {
     }
 }
 
+impl Rules {
+    fn is_sure(&self, candidate: &Candidate) -> bool {
+        self.asked || candidate.confidence >= self.threshold
+    }
+}
+
 /// A plan, and the entry and launch of every server that it chose, by catalog name.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Planned {
@@ -112,8 +118,7 @@ pub fn plan(request: &str, needs: &[Need], rules: &Rules, picks: &BTreeMap<usize
     let fitting: Vec<Vec<(&Candidate, Launch)>> = needs
         .iter()
         .map(|need| {
-            let good =
-                need.candidates.iter().filter(|candidate| rules.asked || candidate.confidence >= rules.threshold);
+            let good = need.candidates.iter().filter(|candidate| rules.is_sure(candidate));
             good.filter_map(|candidate| Some((candidate, fit(candidate, rules.asked).ok()?))).collect()
         })
         .collect();
@@ -230,7 +235,7 @@ fn alternatives(need: &Need, chosen: Option<&Choice>, threshold: f32) -> Vec<Alt
 fn none_reason(need: &Need, rules: &Rules) -> String {
     match need.candidates.first() {
         None => "Nothing in the catalog does this.".to_owned(),
-        Some(best) if !rules.asked && best.confidence < rules.threshold => {
+        Some(best) if !rules.is_sure(best) => {
             "Nothing in the catalog fits well enough to be chosen unasked.".to_owned()
         }
         Some(best) => match fit(best, rules.asked) {

@@ -60,6 +60,11 @@ pub struct Package {
     pub runtime_arguments: Vec<Argument>,
 }
 
+impl Package {
+    /// The registry of servers that their publishers run, whose identifiers are URLs.
+    pub const REMOTE: &str = "remote";
+}
+
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Transport {
     /// `stdio`, `streamable-http` or `sse`.

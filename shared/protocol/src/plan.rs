@@ -32,7 +32,7 @@ pub struct Choice {
     /// What the agent and its user call the server: lower-case, `[a-z0-9-]`, unique among the user's servers.
     pub server: String,
     pub confidence: f32,
-    /// How it is run. A server that its publisher runs is a package of the registry `remote`, with its URL as identifier.
+    /// How it is run. A server that its publisher runs is a package of the registry [`Package::REMOTE`].
     pub package: Package,
     /// True when the entry declares no inputs at all, which does not mean that it needs none.
     pub inputs_unknown: bool,
@@ -41,7 +41,7 @@ pub struct Choice {
 impl Choice {
     /// The URL of a server that its publisher runs: what the agent gives it leaves the user's machine.
     pub fn address(&self) -> Option<&str> {
-        (self.package.registry_type == "remote").then_some(&self.package.identifier)
+        (self.package.registry_type == Package::REMOTE).then_some(&self.package.identifier)
     }
 }
 

@@ -121,7 +121,7 @@ async fn a_question_that_could_be_for_two_callers_reaches_nobody() {
     let (one, other) = (everything(&stage), of_another(&stage));
     let able = json!({"elicitation": {}});
     let (first, second) = (session(&stage, &one, able.clone()).await, session(&stage, &other, able).await);
-    let ask = |id: &str| talker.asks(id, "elicitation/create", json!({"message": "your name?", "requestedSchema": {}}));
+    let ask = |id: &str| ask_name(&talker, id);
     ask("idle");
     assert!(talker.hears(|m| m["id"] == "idle").await["error"]["message"].as_str().unwrap().contains("no call"));
     let a = calls(&stage, tool(&one, &first, 1, "a", json!({})));
@@ -153,17 +153,17 @@ async fn with_several_calls_of_one_session_its_client_is_asked() {
     let stage = Arc::new(Stage::new().await);
     let talker = Talker::enter(&stage, older()).await;
     let token = everything(&stage);
-    let session = session(&stage, &token, json!({"elicitation": {}})).await;
-    let ask = |id: &str| talker.asks(id, "elicitation/create", json!({"message": "your name?", "requestedSchema": {}}));
-    let a = calls(&stage, tool(&token, &session, 1, "a", json!({})));
+    let mine = session(&stage, &token, json!({"elicitation": {}})).await;
+    let ask = |id: &str| ask_name(&talker, id);
+    let a = calls(&stage, tool(&token, &mine, 1, "a", json!({})));
     let called_a = talker.call("a", 1).await;
-    let b = calls(&stage, tool(&token, &session, 2, "b", json!({})));
+    let b = calls(&stage, tool(&token, &mine, 2, "b", json!({})));
     let called_b = talker.call("b", 1).await;
     ask("q1");
     let mut live = b.await.unwrap();
     let question = live.next().await.unwrap();
     let answer = json!({"id": question["id"], "result": {"action": "accept", "content": {"name": "Ada"}}});
-    stage.send(within(&token, &session, answer).body_of()).await;
+    stage.send(within(&token, &mine, answer).body_of()).await;
     assert_eq!(talker.hears(|m| m["id"] == "q1").await["result"]["content"]["name"], "Ada");
     // It was the other call's, which waits on: the server learns that nobody answers.
     ask("q2");
@@ -178,20 +178,20 @@ async fn with_several_calls_of_one_session_its_client_is_asked() {
     assert_eq!(live.next().await.unwrap()["method"], "elicitation/create");
     talker.answer(&called_a, "a");
     assert_eq!(live.next().await.unwrap()["result"]["content"][0]["text"], "a");
-    let other = session_of_the_same_agent(&stage, &token, &talker).await;
-    assert!(other.contains("several callers"), "{other}");
-}
-
-/// What is said of a question while two sessions of one agent have a call under way.
-async fn session_of_the_same_agent(stage: &Arc<Stage>, token: &str, talker: &Talker) -> String {
+    // Two sessions of one agent are two clients.
     let mut open = Vec::new();
     for count in 2..=3 {
-        let session = session(stage, token, json!({"elicitation": {}})).await;
-        open.push(calls(stage, tool(token, &session, 1, "a", json!({}))));
+        let other = session(&stage, &token, json!({"elicitation": {}})).await;
+        open.push(calls(&stage, tool(&token, &other, 1, "a", json!({}))));
         talker.call("a", count).await;
     }
-    talker.asks("q4", "elicitation/create", json!({"message": "your name?", "requestedSchema": {}}));
-    talker.hears(|m| m["id"] == "q4").await["error"]["message"].as_str().unwrap().to_owned()
+    ask("q4");
+    let end = talker.hears(|m| m["id"] == "q4").await;
+    assert!(end["error"]["message"].as_str().unwrap().contains("several callers"), "{end}");
+}
+
+fn ask_name(talker: &Talker, id: &str) {
+    talker.asks(id, "elicitation/create", json!({"message": "your name?", "requestedSchema": {}}));
 }
 
 #[tokio::test]

@@ -55,7 +55,7 @@ fn package(source: &Source) -> Package {
         Source::Npx { package, version } => ("npm", package, version.clone()),
         Source::Uvx { package, version } => ("pypi", package, version.clone()),
         Source::Oci { image } => ("oci", image, None),
-        Source::Remote { url } => ("remote", url, None),
+        Source::Remote { url } => (Package::REMOTE, url, None),
     };
     Package { registry_type: registry_type.to_owned(), identifier: identifier.clone(), version, ..Package::default() }
 }

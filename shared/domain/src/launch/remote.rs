@@ -37,7 +37,11 @@ pub(super) fn prepare(server: &ServerJson, remote: &Remote) -> Result<Launch, Re
     }
     Ok(Launch {
         source: Source::Remote { url: remote.url.clone() },
-        package: Package { registry_type: "remote".to_owned(), identifier: remote.url.clone(), ..Package::default() },
+        package: Package {
+            registry_type: Package::REMOTE.to_owned(),
+            identifier: remote.url.clone(),
+            ..Package::default()
+        },
         args: Vec::new(),
         env,
         inputs: inputs.into_wanted(),
@@ -56,10 +60,14 @@ pub fn header(key: &str) -> (String, String) {
     }
 }
 
+/// The host of an https URL, with its port if it has one.
+pub fn host(url: &str) -> Option<&str> {
+    url.strip_prefix("https://")?.split(['/', '?', '#']).next()
+}
+
 /// Whether it is an https URL whose host no secret chooses.
 pub(crate) fn is_address(url: &str) -> bool {
-    url.strip_prefix("https://").is_some_and(|rest| {
-        let host = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    host(url).is_some_and(|host| {
         // A secret in the host's name would choose whom all of them are sent to.
         let plain = |b: u8| b.is_ascii_alphanumeric() || b".-:[]".contains(&b);
         url.len() <= ADDRESS_MAX

@@ -113,12 +113,9 @@ impl Draft {
         let query = if foreign {
             let glosses = translate(&self.text).glosses;
             opaque = glosses.is_empty() && self.products.is_empty() && self.concepts.is_empty();
-            let names = self.products.iter().map(|product| product.name.as_str());
-            let mut query = glosses.into_iter().chain(names).collect::<Vec<_>>().join(" ");
-            for word in shared(&self.text).filter(|word| text::is_task_word(word)) {
-                query.push(' ');
-                query.push_str(&word);
-            }
+            let names = self.products.iter().map(|product| product.name.clone());
+            let more = shared(&self.text).filter(|word| text::is_task_word(word));
+            let query = glosses.into_iter().map(str::to_owned).chain(names).chain(more).collect::<Vec<_>>().join(" ");
             if query.is_empty() { self.text.clone() } else { query }
         } else {
             // Letters that are no words of any kind.

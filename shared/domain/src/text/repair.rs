@@ -40,14 +40,11 @@ fn meant(word: &str) -> Option<&'static str> {
         })
         .filter_map(|(other, rank)| {
             let distance = distance(word.as_bytes(), other.as_bytes());
-            (distance <= allowed && distance * 3 < word.len()).then_some((
-                distance,
+            (distance <= allowed && distance * 3 < word.len()).then(|| {
                 // A letter that stands once instead of twice is the commonest slip.
-                once(word) != once(other),
-                rank,
-                other.len().abs_diff(word.len()),
-                other,
-            ))
+                let slip = once(word) == once(other);
+                (distance, !slip, rank, other.len().abs_diff(word.len()), other)
+            })
         })
         .min()
         .map(|(.., other)| other)
