@@ -4,7 +4,7 @@
 use std::{
     collections::BTreeMap,
     fs,
-    io::Write,
+    io::{Read, Write},
     os::unix::fs::{MetadataExt, PermissionsExt},
     path::{Path, PathBuf},
     process::{Command, Output, Stdio},
@@ -90,7 +90,11 @@ async fn a_second_run_changes_nothing_and_the_token_shows_nowhere() {
 
     // The look that the control plane takes does find what shows.
     let shown = "shown-to-everybody-4f1d";
-    let mut child = Command::new("sleep").arg("30").env("SHOWN", shown).spawn().expect("sleep runs");
+    let mut child = Command::new("cat").env("SHOWN", shown).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
+    let child = child.as_mut().expect("cat runs");
+    // Its environment is there to be read only some time after `spawn` is back, but surely once it answers.
+    child.stdin.as_mut().expect("piped").write_all(b"!").expect("it reads");
+    child.stdout.as_mut().expect("piped").read_exact(&mut [0]).expect("it answers");
     assert!(who_shows(shown).contains(&format!("/proc/{}", child.id())));
     child.kill().and_then(|()| child.wait()).expect("it ends");
 
