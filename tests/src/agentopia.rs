@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 use std::{
+    hash::{BuildHasher, Hasher, RandomState},
     io::{Read, Write},
     net::TcpListener,
     os::unix::process::CommandExt,
@@ -21,8 +22,7 @@ impl Agentopia {
     /// A home that is empty. Nothing runs before `up`.
     pub fn new() -> Self {
         let home = tempfile::Builder::new().prefix("agentopia-walk-").tempdir().expect("a temporary folder");
-        let port = TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("a free port").port();
-        Self { home, port }
+        Self { home, port: free_port() }
     }
 
     pub fn home(&self) -> PathBuf {
@@ -112,7 +112,7 @@ impl Agentopia {
         let (mut shown, mut answered) = (Vec::new(), 0);
         let deadline = Instant::now() + Duration::from_secs(180);
         loop {
-            match receive.recv_timeout(Duration::from_millis(200)) {
+            match receive.recv_timeout(Duration::from_millis(700)) {
                 Ok(bytes) => shown.extend(bytes),
                 Err(mpsc::RecvTimeoutError::Timeout) => {
                     // The program is quiet: it may be waiting at the prompt that it printed last.
@@ -155,6 +155,18 @@ impl Drop for Agentopia {
     fn drop(&mut self) {
         let down = crate::root().join("scripts/down");
         let _ = Command::new(down).arg("--home").arg(self.home.path()).output();
+    }
+}
+
+/// A port that nobody is given who asks for any: those are above 32,768. It stays free until `up` listens on it.
+fn free_port() -> u16 {
+    loop {
+        // Seeded anew each time.
+        let random = RandomState::new().build_hasher().finish();
+        let port = 10_000 + u16::try_from(random % 20_000).expect("below 20,000");
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
     }
 }
 

@@ -71,12 +71,16 @@ fn cloud_init_takes_it_and_nothing_comes_in_from_outside() {
     assert_eq!(machine.run(modes).trim(), "600 root", "others than root may read it");
     machine.run("systemd-analyze verify /etc/systemd/system/agentopia-firewall.service");
 
-    machine.run("for p in 8788 8789; do setsid python3 -m http.server $p >/dev/null 2>&1 </dev/null & done; sleep 1");
+    machine.run("for p in 8788 8789; do setsid python3 -m http.server $p >/dev/null 2>&1 </dev/null & done");
     let reached = |port| {
         let address = format!("{}:{port}", machine.address()).parse().expect("an address");
         TcpStream::connect_timeout(&address, Duration::from_secs(2)).is_ok()
     };
-    assert!(reached(8788) && reached(8789), "it is not reached even without a firewall");
+    let begun = Instant::now();
+    while !(reached(8788) && reached(8789)) {
+        assert!(begun.elapsed() < Duration::from_secs(60), "it is not reached even without a firewall");
+        std::thread::park_timeout(Duration::from_millis(200));
+    }
     let outside = TcpListener::bind("0.0.0.0:0").expect("a free port");
     let port = outside.local_addr().expect("an address").port();
     // The host, as the container's default route names it.

@@ -68,7 +68,8 @@ fn said(output: &Output) -> String {
 fn typed(command: &mut Command, text: &str) -> Output {
     let mut child =
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it runs");
-    child.stdin.take().expect("piped").write_all(text.as_bytes()).expect("it reads");
+    // It may have no use for it, and be through before it came.
+    let _ = child.stdin.take().expect("piped").write_all(text.as_bytes());
     child.wait_with_output().expect("it ends")
 }
 
@@ -206,6 +207,7 @@ async fn by_hand(base: &Base, toolbox: &str) {
     let Some(made) = Made::new() else { return };
     let plane = Plane::start(toolbox).await;
     let Some(machine) = Machine::start(base, &["--volume", &made.mount()], &["sleep", "600"]) else { return };
+    machine.run("echo 'Acquire::Retries \"5\";' >/etc/apt/apt.conf.d/80-retries");
     let mirror = machine.output(&["apt-get", "update", "-qq"]);
     if !mirror.status.success() {
         eprintln!("SKIPPED: {} reaches no package mirror: {}", base.name, said(&mirror).trim());
@@ -224,18 +226,19 @@ async fn by_hand(base: &Base, toolbox: &str) {
     let by_hand = told.lines().find(|line| line.trim_start().starts_with("setsid")).expect("it says how to start");
     // Its gateway's port is the host's here: another one than a toolbox of this machine has.
     machine.run(&by_hand.replace(" run ", " run --listen 127.0.0.1:0 "));
-    until("a check-in", || plane.seen().checkins > 0).await;
+    // With the second one the answer to the first is written down.
+    until("check-ins", || plane.seen().checkins > 1).await;
 
-    let look = "pidof dtma; find /opt/dtma /usr/local/bin/dtma /var/lib/dtma ! -name 'state.*' -type f -o -type l \
+    let look = "pidof dtma; find /opt/dtma /usr/local/bin/dtma /var/lib/dtma ! -name 'state.*' ! -name '*.new' -type f -o -type l \
                 | sort | xargs stat -c '%n %i %y'";
     let before = machine.run(look);
     machine.run(&install);
     assert_eq!(machine.run(look), before);
-    let dead = machine.output(&[
-        "bash",
-        "-c",
-        "kill $(pidof dtma); bash /release/0.1.0/install-dtma.sh --uninstall --remove-data",
-    ]);
+    machine.run("kill $(pidof dtma)");
+    // Nobody reaps it here, so it is no process that ends but a lock that it gives up.
+    let ended = ["flock", "--nonblock", "/var/lib/dtma/lock", "true"];
+    until("dtma has ended", || machine.output(&ended).status.success()).await;
+    let dead = machine.output(&["bash", "-c", "bash /release/0.1.0/install-dtma.sh --uninstall --remove-data"]);
     // Its servers' containers cannot be asked for without an engine; that is said and nothing is thrown away.
     assert!(!dead.status.success() && said(&dead).contains("Docker"), "{}", said(&dead));
     machine.run("test -e /var/lib/dtma/identity.key && test -x /opt/dtma/current/dtma");

@@ -28,6 +28,7 @@ fn from_a_sentence_to_a_tools_answer_and_back_after_a_crash() {
     keeps_a_server_that_fails_apart(&agentopia);
     starts_again_at_once(&agentopia, &url);
     survives_a_crash(&agentopia);
+    survives_its_database(&agentopia);
     leaves_nothing_running(&agentopia);
 }
 
@@ -123,7 +124,8 @@ fn survives_a_crash(agentopia: &Agentopia) {
     assert!(before.len() >= 2, "{before:?}");
     for program in ["agentopia", "dtma"] {
         for pid in agentopia.processes(program) {
-            succeed(Command::new("kill").args(["-9", &pid.to_string()]));
+            // What it has just forked bears its name for a moment only.
+            let _ = Command::new("kill").args(["-9", &pid.to_string()]).status();
         }
     }
     agentopia.up();
@@ -142,14 +144,28 @@ fn survives_a_crash(agentopia: &Agentopia) {
     assert!(before.intersection(&after).count() >= 2, "the same containers run on:\n{before:?}\n{after:?}");
 }
 
+/// The database alone dies: it is back by itself, and nothing of what it held is lost.
+fn survives_its_database(agentopia: &Agentopia) {
+    let pid = std::fs::read_to_string(agentopia.home().join("postgres/data/postmaster.pid")).expect("it runs");
+    let pid = pid.lines().next().expect("its number").to_owned();
+    succeed(Command::new("kill").args(["-9", &pid]));
+    assert!(!agentopia.output(&["status"]).status.success(), "it was not the database");
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while !agentopia.output(&["call", "memory.read_graph", "{}"]).status.success() {
+        assert!(Instant::now() < deadline, "the database did not come back");
+        std::thread::park_timeout(Duration::from_millis(200));
+    }
+}
+
 /// Name and start time of this home's running containers.
 fn containers(agentopia: &Agentopia) -> BTreeSet<String> {
     let toolbox = agentopia.json(&["status"])["toolbox"]["id"].as_str().expect("a toolbox").to_owned();
     let label = format!("label=agentopia.toolbox={toolbox}");
     let ids = succeed(Command::new("docker").args(["ps", "--quiet", "--filter", &label]));
-    ids.lines()
-        .map(|id| succeed(Command::new("docker").args(["inspect", "-f", "{{.Name}} {{.State.StartedAt}}", id])))
-        .collect()
+    let inspect = |id| Command::new("docker").args(["inspect", "-f", "{{.Name}} {{.State.StartedAt}}", id]).output();
+    let seen = ids.lines().map(|id| inspect(id).expect("docker runs"));
+    // One that failed may be removed in between.
+    seen.filter(|seen| seen.status.success()).map(|seen| String::from_utf8_lossy(&seen.stdout).into_owned()).collect()
 }
 
 fn leaves_nothing_running(agentopia: &Agentopia) {

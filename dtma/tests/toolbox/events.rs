@@ -4,7 +4,7 @@ use crate::support::{Inner, Plane, Toolbox, docker, scripted};
 use axum::http::StatusCode;
 use protocol::{event::Happening, ids::SpoolId, server::ServerState};
 use serde_json::{Value, json};
-use std::{collections::BTreeMap, fs, time::Duration};
+use std::{collections::BTreeMap, fs, path::Path, time::Duration};
 
 /// Each event once, by its number; the same number is always the same event.
 fn told(inner: &Inner) -> BTreeMap<(SpoolId, u64), Happening> {
@@ -24,6 +24,15 @@ fn calls(inner: &Inner, outcome: &str) -> u64 {
     counted.sum()
 }
 
+/// Answered calls that the control plane has not acknowledged.
+fn kept(folder: &Path) -> u64 {
+    let files = fs::read_dir(folder.join("events")).unwrap();
+    let text: String = files.map(|file| fs::read_to_string(file.unwrap().path()).unwrap_or_default()).collect();
+    let json = text.lines().filter_map(|line| serde_json::from_str::<Value>(line.split_once(' ')?.1).ok());
+    let answered = json.filter(|line| line["what"]["call"]["outcome"] == "answered");
+    answered.map(|line| line["what"]["call"]["count"].as_u64().unwrap()).sum()
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_happened_is_told_though_answers_are_lost_and_the_daemon_is_killed() {
     if !docker() {
@@ -31,6 +40,7 @@ async fn what_happened_is_told_though_answers_are_lost_and_the_daemon_is_killed(
     }
     let plane = Plane::start().await;
     let mut toolbox = Toolbox::enrolled(&plane);
+    let folder = toolbox.folder().to_owned();
     plane.inner().interval = 1;
     toolbox.run();
     plane.until_checked_in(0).await;
@@ -54,10 +64,16 @@ async fn what_happened_is_told_though_answers_are_lost_and_the_daemon_is_killed(
     plane.until("calls are told", 15, |inner| (calls(inner, "answered") == 5).then_some(())).await;
     plane.until("a refusal is told", 15, |inner| (calls(inner, "refused") == 1).then_some(())).await;
     toolbox.kill();
-    let before = plane.inner().events.len();
+    let (before, checkins) = (plane.inner().events.len(), plane.inner().checkins.len());
     plane.inner().deaf = None;
     toolbox.run();
+    let adopted =
+        |inner: &Inner| inner.checkins.get(checkins..)?.iter().any(|c| c.applied_generation == 1).then_some(());
+    plane.until("the server is taken over", 60, adopted).await;
     plane.until("what was not acknowledged comes again", 15, |inner| (inner.events.len() > before).then_some(())).await;
+    while kept(&folder) > 0 {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
     let counted = |inner: &Inner| (calls(inner, "answered"), calls(inner, "refused"));
     assert_eq!(counted(&plane.inner()), (5, 1));
 
@@ -66,14 +82,7 @@ async fn what_happened_is_told_though_answers_are_lost_and_the_daemon_is_killed(
     let client = plane.client(std::slice::from_ref(&server));
     let three = async || client.call("one__count", &json!({})).await.unwrap();
     tokio::join!(three(), three(), three());
-    let kept = || {
-        let files = fs::read_dir(toolbox.folder().join("events")).unwrap();
-        let text: String = files.map(|file| fs::read_to_string(file.unwrap().path()).unwrap_or_default()).collect();
-        let json = text.lines().filter_map(|line| serde_json::from_str::<Value>(line.split_once(' ')?.1).ok());
-        let answered = json.filter(|line| line["what"]["call"]["outcome"] == "answered");
-        answered.map(|line| line["what"]["call"]["count"].as_u64().unwrap()).sum::<u64>()
-    };
-    while kept() < 3 {
+    while kept(&folder) < 3 {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     toolbox.kill();

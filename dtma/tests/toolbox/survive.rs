@@ -113,9 +113,15 @@ async fn an_ended_daemon_leaves_servers_and_the_commands_stop_and_remove_them() 
     plane.until_running(&spec).await;
 
     // The file is written a moment after the control plane was told.
-    tokio::time::sleep(Duration::from_secs(1)).await;
-    let shown = toolbox.command(&["status", "--json"]);
-    let shown: serde_json::Value = serde_json::from_slice(&shown.stdout).unwrap();
+    let until = tokio::time::Instant::now() + Duration::from_secs(30);
+    let shown = loop {
+        let shown = toolbox.command(&["status", "--json"]);
+        let shown: serde_json::Value = serde_json::from_slice(&shown.stdout).unwrap();
+        if shown["servers"]["one"]["state"] == "running" || tokio::time::Instant::now() > until {
+            break shown;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    };
     assert_eq!((&shown["running"], &shown["servers"]["one"]["state"]), (&json!(true), &json!("running")));
     assert_eq!(shown["gateway"], json!(plane.gateway()));
     let memory = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
@@ -185,6 +191,8 @@ async fn only_a_valid_newer_state_changes_anything() {
         inner.broken = None;
         inner.desired = Some(DesiredState { generation: 6, servers: vec![] });
     }
+    // It waits longer and longer by now.
+    plane.wake().await;
     toolbox.until_gone(0).await;
 }
 
@@ -202,9 +210,15 @@ async fn a_torn_ledger_stops_nothing() {
     fs::write(&path, &bytes[..bytes.len() / 2]).unwrap();
     plane.inner().broken = Some(StatusCode::BAD_GATEWAY);
     toolbox.run();
-    tokio::time::sleep(Duration::from_secs(2)).await;
-    assert_eq!(toolbox.containers(), before);
+    for _ in 0..300 {
+        if toolbox.log().contains("a ledger document is put aside") {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
     assert!(toolbox.log().contains("a ledger document is put aside"), "{}", toolbox.log());
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!(toolbox.containers(), before);
 
     // The control plane tells again what should run; it is adopted.
     plane.inner().broken = None;

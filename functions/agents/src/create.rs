@@ -92,6 +92,7 @@ fn wanted(servers: &[Named], entries: &Entries) -> Vec<Wanted> {
         suggested: domain::desired::name(&parsed.source),
         catalog_name: entries.get(&parsed.source).map(|entry| entry.name.clone()),
         source: parsed.source.clone(),
+        pinned: parsed.source.is_pinned(),
         args: parsed.args.clone(),
         env: parsed.env.clone(),
         secrets: parsed.secrets.clone(),

@@ -4,26 +4,18 @@ use crate::{
     State,
     events::{Event, Reporter},
     runner::Begun,
-    session::Session,
     turn::{readable, said},
 };
-use database::{
-    Caller,
-    session::{Opened, Read},
-};
+use database::Caller;
 use domain::credentials::redact;
 use edge::Error;
-use models::language::Message;
 use protocol::{
     chat::{ChatReply, ChatRequest, ChatStatus},
-    ids::{AgentId, SessionId},
+    ids::{AgentId, RunId, SessionId},
 };
 use runtime::{Ended, Entry};
 use std::sync::Mutex;
 use uuid::Uuid;
-
-/// Messages of the session that the model is told of.
-const HISTORY_MAX: usize = 20;
 
 pub(crate) struct AgentTurn {
     state: State,
@@ -31,8 +23,6 @@ pub(crate) struct AgentTurn {
     report: Reporter,
     agent: AgentId,
     id: SessionId,
-    version: i32,
-    session: Session,
     message: String,
     run: Begun,
 }
@@ -52,24 +42,18 @@ impl AgentTurn {
                 "Store them with POST /api/vault/credentials, or leave agent_id out.",
             ));
         }
-        let database = &state.edge.database;
-        let (id, version, session, history) = match request.session_id {
-            None => (new, 0, Session::default(), Vec::new()),
-            Some(id) => {
-                let opened: Opened<Session> = database.session_open(&caller, Some(id)).await?;
-                let read: Read<Session> = database.session_get(&caller, id).await?;
-                let held = opened.session.ok_or_else(|| Error::not_found("session"))?;
-                (id, held.version, held.state, history(&read))
-            }
-        };
         let message = redact(&readable(&request.message), &[]);
-        // The session of a first turn is written at its end, so the run cannot name it yet.
-        let run =
-            state.runner.begin(state, caller.clone(), agent, request.session_id, history, message.clone()).await?;
-        Ok(Self { state: state.clone(), caller, report, agent, id, version, session, message, run })
+        let (id, begins) = request.session_id.map_or((new, true), |id| (id, false));
+        let run = state.runner.begin(state, caller.clone(), agent, Some((id, begins)), message.clone()).await?;
+        Ok(Self { state: state.clone(), caller, report, agent, id, message, run })
+    }
+
+    pub(crate) fn run_id(&self) -> RunId {
+        self.run.row.id
     }
 
     pub(crate) async fn run(self) -> Result<ChatReply, Error> {
+        let run_id = self.run_id();
         let speaking = Mutex::new(None);
         let report = self.report.clone();
         let outcome = self.run.drive(&|entry| show(&report, &speaking, entry)).await.map_err(Error::internal)?;
@@ -78,13 +62,11 @@ impl AgentTurn {
             self.report.text(&Uuid::now_v7().to_string(), &outcome.text);
         }
         let messages = said(&self.message, &outcome.text);
-        let turn = database::session::Turn {
-            session_id: self.id,
-            version: self.version,
-            state: &self.session,
-            messages: &messages,
-        };
-        self.state.edge.database.session_save(&self.caller, &turn).await?;
+        match self.state.edge.database.session_say(&self.caller, self.id, &messages).await {
+            // Its user has deleted the conversation meanwhile; what the agent did is told all the same.
+            Ok(()) | Err(database::Error::NotFound { .. }) => {}
+            Err(error) => return Err(error.into()),
+        }
         Ok(ChatReply {
             reply: outcome.text,
             session_id: self.id,
@@ -93,18 +75,10 @@ impl AgentTurn {
             status,
             agent_created: false,
             agent_id: Some(self.agent),
+            run_id: Some(run_id),
             plan: None,
         })
     }
-}
-
-fn history(read: &Read<Session>) -> Vec<Message> {
-    let skipped = read.messages.len().saturating_sub(HISTORY_MAX);
-    let told = read.messages[skipped..].iter().map(|said| match said.message.role.as_str() {
-        "user" => Message::User(said.message.content.clone()),
-        _ => Message::Assistant { text: said.message.content.clone(), calls: Vec::new() },
-    });
-    told.collect()
 }
 
 /// An entry of the journal as AG-UI events. `speaking` is the text message that is open.

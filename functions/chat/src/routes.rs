@@ -35,8 +35,8 @@ pub(crate) async fn chat(
         return Ok(Json(reply).into_response());
     }
     let (report, received) = Reporter::channel();
-    let (thread_id, run_id) = (request.session_id.unwrap_or(new), RunId::new());
     let turn = Either::open(&state, &user, &request, new, report.clone()).await?;
+    let (thread_id, run_id) = (request.session_id.unwrap_or(new), turn.run_id());
     tokio::spawn(carry(async move {
         report.send(Event::RunStarted { thread_id, run_id });
         match turn.run(request).await {
@@ -71,6 +71,14 @@ impl Either {
             }
             None => Self::Plan(Box::new(Turn::open(state, user.caller(), request, new, report).await?)),
         })
+    }
+
+    /// A turn that plans is no run that can be asked for later; its events bear an id all the same.
+    fn run_id(&self) -> RunId {
+        match self {
+            Self::Plan(_) => RunId::new(),
+            Self::Agent(turn) => turn.run_id(),
+        }
     }
 
     async fn run(self, request: ChatRequest) -> Result<ChatReply, Error> {

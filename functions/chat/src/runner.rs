@@ -3,7 +3,11 @@
 use crate::State;
 use async_trait::async_trait;
 use capability::Minter;
-use database::{Caller, Database, run::NewEvent};
+use database::{
+    Caller, Database,
+    run::{NewEvent, NewRun},
+    session::Message as Said,
+};
 use edge::{
     Error, mint,
     reach::{Gateways, Patience},
@@ -34,14 +38,13 @@ pub(crate) struct Begun {
 
 impl Runner {
     /// Two round trips, and one more when the toolbox is called over TLS: the capability for its tools, and the run's row once
-    /// nothing else can refuse it.
+    /// nothing else can refuse it. `session` is the one that it belongs to, and whether it begins it.
     pub(crate) async fn begin(
         &self,
         state: &State,
         caller: Caller,
         agent: AgentId,
-        session: Option<SessionId>,
-        history: Vec<Message>,
+        session: Option<(SessionId, bool)>,
         message: String,
     ) -> Result<Begun, Error> {
         let database = state.edge.database.clone();
@@ -58,11 +61,19 @@ impl Runner {
         let minted = mint::capability(&database, &self.minter, &caller, &wanted).await?;
         let gateway = self.gateways.open(minted.toolbox, &minted.gateway).await?;
         let client = mcp::client::Client::new(gateway.client().clone(), gateway.url("/mcp"), minted.token);
-        let begun = database.run_create(&caller, id, agent, session, &message).await?;
+        let run = NewRun {
+            id,
+            agent_id: agent,
+            session_id: session.map(|(id, _)| id),
+            begins_session: session.is_some_and(|(_, begins)| begins),
+            message: &message,
+        };
+        let begun = database.run_create(&caller, &run).await?;
+        let history = begun.history.into_iter().map(told).collect();
         Ok(Begun {
-            brief: Brief { run: begun.run.id, purpose: begun.agent.request, history, message },
+            brief: Brief { run: id, purpose: begun.agent.request, history, message },
             tools: Gateway::new(client),
-            journal: Rows { database, caller, run: begun.run.id, fence: begun.fence },
+            journal: Rows { database, caller, run: id, fence: begun.fence },
             model,
             row: begun.run,
         })
@@ -80,6 +91,14 @@ impl Begun {
             watch,
         };
         run.walk(&self.brief).await
+    }
+}
+
+/// What was said, as a model is told of it.
+fn told(said: Said) -> Message {
+    match said.role.as_str() {
+        "user" => Message::User(said.content),
+        _ => Message::Assistant { text: said.content, calls: Vec::new() },
     }
 }
 

@@ -38,7 +38,7 @@ pub(crate) async fn create(
         return Err(Error::invalid("The message is longer than 8 KiB.", "Say it in fewer words."));
     }
     let message = domain::credentials::redact(&readable(&request.message), &[]);
-    let begun = state.runner.begin(&state, caller.clone(), agent, None, Vec::new(), message).await?;
+    let begun = state.runner.begin(&state, caller.clone(), agent, None, message).await?;
     let row = begun.row.clone();
     if state.background {
         tokio::spawn(carry(async move {

@@ -175,6 +175,7 @@ impl Turn {
             status,
             agent_created: made.is_some(),
             agent_id: self.session.agent_id.filter(|_| !aside),
+            run_id: None,
             plan: self.session.plan.filter(|_| !aside),
         })
     }

@@ -157,7 +157,12 @@ async fn sign_in(http: &reqwest::Client, url: &str, owner: &Owner) -> Result<Ses
         Trouble::new(format!("Agentopia at {url} does not answer."), "Run `agentopia doctor`.").caused_by(&error)
     })?;
     if !reply.status().is_success() {
-        return Err(refusal(reply).await.because("the owner's password in owner.json was not accepted"));
+        let why = refusal(reply).await.what().to_owned();
+        return Err(Trouble::new(
+            format!("The account of {} does not take the password in owner.json.", owner.email),
+            "Put owner.json back from a backup; or begin with a home of its own: agentopia up --home DIR.",
+        )
+        .because(why));
     }
     reply.json().await.map_err(|error| {
         Trouble::new("The account service's answer cannot be understood.", "Run the same release of both: scripts/up.")

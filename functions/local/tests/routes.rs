@@ -5,7 +5,7 @@
 
 use axum::{Router, body::Body};
 use capability::SigningKey;
-use database::Caller;
+use database::{Caller, run::NewRun};
 use edge::{Clock, Route, Who};
 use http::{Request, StatusCode, header};
 use http_body_util::BodyExt;
@@ -50,7 +50,7 @@ async fn setup() -> Setup {
     let url = "http://127.0.0.1:1";
     let signer = Signer::from_pkcs8(&keys.accounts, format!("{url}/auth/v1")).unwrap();
     let accounts = Accounts::new(database.database.clone(), signer, Clock::system()).unwrap();
-    let owner = accounts.ensure("owner@localhost", Secret::new("owner's password".into())).await.unwrap();
+    let owner = accounts.ensure("owner@localhost", Secret::new("owner's password".into()), None).await.unwrap();
     let parts =
         Parts { home: &home, url, keys: &keys, database: database.database.clone(), accounts: accounts.clone(), owner };
     let (app, _) = server::app(&parts).await.unwrap();
@@ -255,8 +255,18 @@ impl Rows {
         let database = &setup.database.database;
         let grants = database.grant_list(&Caller::user(setup.alice.id), None).await.unwrap();
         let run = RunId::new();
-        let begun =
-            database.run_create(&Caller::user(setup.alice.id), run, agent.parse().unwrap(), None, "hello").await;
+        let begun = database
+            .run_create(
+                &Caller::user(setup.alice.id),
+                &NewRun {
+                    id: run,
+                    agent_id: agent.parse().unwrap(),
+                    session_id: None,
+                    begins_session: false,
+                    message: "hello",
+                },
+            )
+            .await;
         begun.unwrap();
         let credential =
             make("/api/vault/credentials", json!({"server": "x", "key": "TOKEN", "value": "a value"})).await;

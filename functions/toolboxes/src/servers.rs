@@ -79,6 +79,8 @@ fn wanted(request: ServerCreate) -> Result<Wanted, Error> {
         name,
         catalog_name: None,
         source,
+        // Without an entry the source alone says what is the same.
+        pinned: false,
         args,
         env,
         secrets,

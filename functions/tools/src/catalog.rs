@@ -66,7 +66,11 @@ async fn import(
         RegistryError::Address(_) => Error::invalid(error.to_string(), "Give its base address, without /v0.1."),
         error => Error::internal(error),
     })?;
-    state.importer.start(registry, request.full).await.map(Json).map_err(|error| match error {
+    let import = match state.import_for {
+        Some(time) => state.importer.work(&registry, request.full, time).await,
+        None => state.importer.start(registry, request.full).await,
+    };
+    import.map(Json).map_err(|error| match error {
         ImportError::Database(error) => error.into(),
         error => Error::internal(error),
     })

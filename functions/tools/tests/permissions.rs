@@ -60,6 +60,7 @@ impl App {
             suggested: "time".into(),
             catalog_name: None,
             source: Source::Npx { package: "time".into(), version: None },
+            pinned: false,
             args: Vec::new(),
             env: Default::default(),
             secrets: Vec::new(),

@@ -17,6 +17,7 @@ use protocol::{
 use std::{
     collections::{HashMap, HashSet},
     sync::{Arc, Mutex, MutexGuard},
+    time::Duration,
 };
 use uuid::Uuid;
 
@@ -67,6 +68,23 @@ impl Importer {
         Ok(import)
     }
 
+    /// The same where a process stops with its answer: works on it for so long and tells how far it came. The next call goes
+    /// on from there.
+    pub async fn work(&self, registry: &Registry, full: bool, time: Duration) -> Result<Import, ImportError> {
+        let worker = Uuid::now_v7();
+        let begun = self.database.catalog_import_begin(&Caller::service(), registry.url(), full, worker).await?;
+        let id = begun.id;
+        let work = async {
+            // What it failed with stands in the progress.
+            if let Err(error) = self.run(registry, begun, worker).await {
+                tracing::warn!(%error, url = registry.url(), "the import stopped");
+            }
+            self.index().await;
+        };
+        let _ = tokio::time::timeout(time, work).await;
+        Ok(self.progress(id).await?)
+    }
+
     pub async fn progress(&self, id: ImportId) -> Result<Import, database::Error> {
         self.database.catalog_import_get(&Caller::service(), id).await
     }
@@ -106,8 +124,17 @@ impl Importer {
 
     async fn pages(&self, registry: &Registry, mut import: Import, worker: Uuid) -> Result<Import, ImportError> {
         let mut seen: HashSet<String> = import.cursor.iter().cloned().collect();
+        let mut resumed = import.cursor.is_some();
         while import.state == ImportState::Running {
-            let page = registry.page(import.cursor.as_deref(), import.since).await?;
+            let page = match registry.page(import.cursor.as_deref(), import.since).await {
+                // A cursor from before the break may mean nothing any more; what was stored is only seen again.
+                Err(error @ RegistryError::Refused(_)) if resumed && !error.passes() => {
+                    seen.clear();
+                    registry.page(None, import.since).await?
+                }
+                page => page?,
+            };
+            resumed = false;
             if page.next.as_ref().is_some_and(|next| !seen.insert(next.clone())) {
                 return Err(RegistryError::Loop.into());
             }

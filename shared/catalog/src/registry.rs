@@ -3,7 +3,7 @@
 use protocol::Timestamp;
 use reqwest::{Client, StatusCode, header::RETRY_AFTER, redirect::Policy};
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Value, value::RawValue};
 use std::time::Duration;
 use url::Url;
 
@@ -59,8 +59,10 @@ pub enum RegistryError {
 }
 
 #[derive(Deserialize)]
-struct Envelope {
-    servers: Vec<Value>,
+struct Envelope<'a> {
+    /// Each is read by itself: one that is no JSON for us costs only itself.
+    #[serde(borrow)]
+    servers: Vec<&'a RawValue>,
     #[serde(default)]
     metadata: Metadata,
 }
@@ -98,7 +100,7 @@ impl Registry {
                 Ok(page) => return Ok(page),
                 Err(failed) => failed,
             };
-            if attempt == ATTEMPTS || !passes(&error) {
+            if attempt == ATTEMPTS || !error.passes() {
                 return Err(error);
             }
             tracing::debug!(attempt, %error, "the registry's page is tried again");
@@ -137,29 +139,38 @@ impl Registry {
             }
             bytes.extend_from_slice(&chunk);
         }
-        let envelope: Envelope =
-            serde_json::from_slice(&bytes).map_err(|error| plain(RegistryError::Malformed(error.to_string())))?;
+        let text = String::from_utf8_lossy(&bytes);
+        let envelope: Envelope<'_> =
+            serde_json::from_str(&text).map_err(|error| plain(RegistryError::Malformed(error.to_string())))?;
         let next = envelope.metadata.next_cursor.filter(|next| !next.is_empty());
         if next.is_some() && next.as_deref() == cursor {
             return Err((RegistryError::Loop, None));
         }
-        Ok(RegistryPage { entries: envelope.servers.into_iter().map(RawEntry::new).collect(), next })
+        Ok(RegistryPage {
+            entries: envelope.servers.into_iter().map(|entry| RawEntry::new(entry.get())).collect(),
+            next,
+        })
     }
 }
 
-/// Whether the same request may succeed later.
-fn passes(error: &RegistryError) -> bool {
-    match error {
-        RegistryError::Refused(status) => {
-            status.is_server_error() || matches!(*status, StatusCode::TOO_MANY_REQUESTS | StatusCode::REQUEST_TIMEOUT)
+impl RegistryError {
+    /// Whether the same request may succeed later.
+    pub(crate) fn passes(&self) -> bool {
+        match self {
+            Self::Refused(status) => {
+                status.is_server_error()
+                    || matches!(*status, StatusCode::TOO_MANY_REQUESTS | StatusCode::REQUEST_TIMEOUT)
+            }
+            Self::Unreachable(_) | Self::Malformed(_) | Self::Loop => true,
+            Self::Address(_) | Self::TooLarge => false,
         }
-        RegistryError::Unreachable(_) | RegistryError::Malformed(_) | RegistryError::Loop => true,
-        RegistryError::Address(_) | RegistryError::TooLarge => false,
     }
 }
 
 impl RawEntry {
-    fn new(mut entry: Value) -> Self {
+    /// What is no JSON for us (a number beyond all measure, half a character, too deep) has nothing in it.
+    fn new(text: &str) -> Self {
+        let mut entry: Value = serde_json::from_str(text).unwrap_or_default();
         let meta = entry.get("_meta").and_then(|meta| meta.get(META)).cloned().unwrap_or_default();
         let text = |key: &str| meta.get(key).and_then(Value::as_str);
         Self {

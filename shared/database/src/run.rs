@@ -1,6 +1,6 @@
 //! Runs of agents and their journals.
 
-use crate::{Caller, Database, Error};
+use crate::{Caller, Database, Error, session::Message};
 use protocol::{
     ids::*,
     run::{Event, Run, RunReply},
@@ -16,6 +16,20 @@ pub struct Begun {
     /// The lease's number, which every append carries.
     pub fence: i32,
     pub agent: Who,
+    /// What was said last in its session.
+    pub history: Vec<Message>,
+}
+
+/// A run to be made.
+#[derive(Clone, Debug, Serialize)]
+pub struct NewRun<'a> {
+    pub id: RunId,
+    pub agent_id: AgentId,
+    /// Nobody else's run may be under way in it.
+    pub session_id: Option<SessionId>,
+    /// The session is made with the run.
+    pub begins_session: bool,
+    pub message: &'a str,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -48,16 +62,8 @@ pub struct Journal {
 }
 
 impl Database {
-    pub async fn run_create(
-        &self,
-        caller: &Caller,
-        id: RunId,
-        agent: AgentId,
-        session: Option<SessionId>,
-        message: &str,
-    ) -> Result<Begun, Error> {
-        let arguments = json!({"id": id, "agent_id": agent, "session_id": session, "message": message});
-        self.call(caller, "run_create", &arguments).await
+    pub async fn run_create(&self, caller: &Caller, run: &NewRun<'_>) -> Result<Begun, Error> {
+        self.call(caller, "run_create", run).await
     }
 
     /// Adds to the journal. `state`: `finished`, `failed` or `cancelled`, with the last events.

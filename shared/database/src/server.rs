@@ -20,6 +20,8 @@ pub struct Wanted {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub catalog_name: Option<String>,
     pub source: Source,
+    /// Its user said which version: another one of the same entry does not do.
+    pub pinned: bool,
     pub args: Vec<String>,
     pub env: BTreeMap<String, String>,
     pub secrets: Vec<String>,

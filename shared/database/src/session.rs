@@ -100,6 +100,13 @@ impl Database {
         self.call(caller, "session_save", turn).await.map(|_: serde_json::Value| ())
     }
 
+    /// Adds what was said in a turn that leaves the session's state as it is.
+    pub async fn session_say(&self, caller: &Caller, id: SessionId, messages: &[Message]) -> Result<(), Error> {
+        self.call(caller, "session_say", &json!({"session_id": id, "messages": messages}))
+            .await
+            .map(|_: serde_json::Value| ())
+    }
+
     /// The agent and the session that asked for it, both or neither.
     pub async fn session_agent_create<S: Serialize>(
         &self,

@@ -12,11 +12,8 @@ async fn through_a_proxy(db: &TestDatabase) -> (Proxy, Database) {
     let service = url.split('/').next().expect("a host").parse().expect("an address and a port");
     let proxy = Proxy::start(service).await.expect("a free port");
     let url = db.url.replace(&format!("{service}"), &proxy.address().to_string());
-    let options = Options {
-        connect_timeout: Duration::from_millis(400),
-        call_timeout: Duration::from_millis(400),
-        ..Options::default()
-    };
+    let options =
+        Options { connect_timeout: Duration::from_secs(2), call_timeout: Duration::from_secs(2), ..Options::default() };
     (proxy, Database::direct(&url, &options).expect("the URL is well-formed"))
 }
 
@@ -36,7 +33,7 @@ async fn a_broken_connection_is_unavailable_and_mends_by_itself() {
     proxy.mend();
     // A connection that broke while nobody looked is noticed by the next call at the latest.
     let mended = async { while get(&database).await.is_err() {} };
-    tokio::time::timeout(Duration::from_secs(5), mended).await.expect("it works again");
+    tokio::time::timeout(Duration::from_secs(30), mended).await.expect("it works again");
 }
 
 #[tokio::test]
@@ -48,11 +45,11 @@ async fn silence_ends_at_the_time_limit() {
     for _ in 0..2 {
         let started = Instant::now();
         assert!(matches!(get(&database).await, Err(Error::Unavailable(_))));
-        assert!(started.elapsed() < Duration::from_secs(3), "{:?}", started.elapsed());
+        assert!(started.elapsed() < Duration::from_secs(20), "{:?}", started.elapsed());
     }
     proxy.mend();
     let mended = async { while get(&database).await.is_err() {} };
-    tokio::time::timeout(Duration::from_secs(5), mended).await.expect("it works again");
+    tokio::time::timeout(Duration::from_secs(30), mended).await.expect("it works again");
 }
 
 #[tokio::test]
@@ -64,7 +61,7 @@ async fn a_call_that_takes_too_long_does_not_hold_up_the_next() {
          grant execute on function api.probe_sleep(jsonb) to service; call gate.adopt();",
     )
     .await;
-    let options = Options { pool_size: 1, call_timeout: Duration::from_millis(200), ..Options::default() };
+    let options = Options { pool_size: 1, call_timeout: Duration::from_secs(2), ..Options::default() };
     let database = Database::direct(&db.url, &options).expect("the URL is well-formed");
     let slow = database.call::<Value>(&Caller::service(), "probe_sleep", &json!({"seconds": 30})).await;
     assert!(matches!(slow, Err(Error::Unavailable(_))), "{slow:?}");
@@ -76,7 +73,7 @@ async fn a_call_that_takes_too_long_does_not_hold_up_the_next() {
 #[tokio::test]
 async fn a_full_pool_is_unavailable_not_a_wait_without_end() {
     let db = testkit::database().await;
-    let options = Options { pool_size: 1, connect_timeout: Duration::from_millis(100), ..Options::default() };
+    let options = Options { pool_size: 1, connect_timeout: Duration::from_secs(1), ..Options::default() };
     let database = Database::direct(&db.url, &options).expect("the URL is well-formed");
     db.run(
         "create function api.probe_sleep(jsonb) returns jsonb language sql security definer set search_path = ''
@@ -88,9 +85,11 @@ async fn a_full_pool_is_unavailable_not_a_wait_without_end() {
     let holder = database.clone();
     let holding =
         tokio::spawn(
-            async move { holder.call::<Value>(&Caller::service(), "probe_sleep", &json!({"seconds": 1})).await },
+            async move { holder.call::<Value>(&Caller::service(), "probe_sleep", &json!({"seconds": 5})).await },
         );
-    tokio::time::sleep(Duration::from_millis(100)).await;
+    let asleep = "select count(*) from pg_stat_activity where datname = current_database() and wait_event = 'PgSleep'";
+    let begun = async { while db.value(asleep).await.as_deref() != Some("1") {} };
+    tokio::time::timeout(Duration::from_secs(4), begun).await.expect("the only connection is held");
     assert!(matches!(get(&database).await, Err(Error::Unavailable(_))));
     holding.await.expect("no panic").expect("the holder is served");
     get(&database).await.expect("it works again");

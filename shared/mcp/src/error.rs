@@ -25,7 +25,7 @@ pub enum Error {
     TooLarge { size: usize, limit: usize },
     #[error("the server's answer is not acceptable")]
     BadAnswer(#[source] Refused),
-    #[error("the server answered with error {code}: {message}")]
+    #[error("error {code}: {message}")]
     Rpc { code: i64, message: String },
     #[error("this does not speak the Model Context Protocol: {0}")]
     NotMcp(String),

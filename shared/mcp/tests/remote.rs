@@ -278,7 +278,7 @@ async fn many_answers_that_never_end_are_bounded_together() {
     .await;
     let connection = double.open().await.unwrap();
     let spoilt = async |callers: usize| {
-        let (name, limit) = (json!({"name": "echo"}), Duration::from_millis(700));
+        let (name, limit) = (json!({"name": "echo"}), Duration::from_secs(3));
         let calls = (0..callers).map(|_| connection.request_within("tools/call", &name, limit));
         let answers = futures::future::join_all(calls).await;
         answers.iter().filter(|answer| matches!(answer, Err(Error::Rpc { .. }))).count()
@@ -316,7 +316,7 @@ async fn a_call_that_nobody_waits_for_is_cancelled_there() {
     })
     .await;
     let connection = double.open().await.unwrap();
-    let call = connection.request_within("tools/call", &json!({"name": "echo"}), Duration::from_millis(100)).await;
+    let call = connection.request_within("tools/call", &json!({"name": "echo"}), Duration::from_secs(1)).await;
     assert!(matches!(call, Err(Error::TimedOut(_))), "{call:?}");
     let call = double.once(|seen| seen.says() == "tools/call").await;
     let cancelled = double.once(|seen| seen.says() == "notifications/cancelled").await;

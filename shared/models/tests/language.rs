@@ -130,8 +130,8 @@ async fn a_cut_connection_and_a_silent_endpoint_are_errors() {
 
     let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", silent.local_addr().unwrap());
-    let hello = Request { timeout: Duration::from_millis(200), ..hello };
-    let error = model(&url, Wire::OpenAi).respond(&hello, &mut |_| {}).await.unwrap_err();
+    let hasty = Request { timeout: Duration::from_millis(200), ..hello.clone() };
+    let error = model(&url, Wire::OpenAi).respond(&hasty, &mut |_| {}).await.unwrap_err();
     assert!(matches!(error, Error::TimedOut), "{error}");
     drop(silent);
     let error = model(&url, Wire::OpenAi).respond(&hello, &mut |_| {}).await.unwrap_err();

@@ -72,6 +72,9 @@ pub struct ChatReply {
     pub agent_created: bool,
     #[serde(default)]
     pub agent_id: Option<AgentId>,
+    /// The run that answered; none when no agent did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run_id: Option<RunId>,
     #[serde(default)]
     pub plan: Option<Plan>,
 }

@@ -19,6 +19,16 @@ pub enum Source {
     Remote { url: String },
 }
 
+impl Source {
+    /// It says which version it is.
+    pub fn is_pinned(&self) -> bool {
+        match self {
+            Self::Npx { version, .. } | Self::Uvx { version, .. } => version.is_some(),
+            Self::Oci { .. } | Self::Remote { .. } => true,
+        }
+    }
+}
+
 /// One server of the desired state.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ServerSpec {

@@ -32,8 +32,7 @@ async fn a_server_without_a_grant_is_as_if_it_were_not_there() {
 
 #[tokio::test]
 async fn a_slow_call_holds_up_no_other_and_ends_at_its_time() {
-    let stage =
-        Arc::new(Stage::with(Settings { call_timeout: Duration::from_millis(400), ..Settings::default() }).await);
+    let stage = Arc::new(Stage::with(Settings { call_timeout: Duration::from_secs(3), ..Settings::default() }).await);
     let token = stage.full();
     let (caller, slow) = (stage.clone(), token.clone());
     let slow = tokio::spawn(async move { caller.call(&slow, "alpha__slow", json!({"ms": 60_000})).await });

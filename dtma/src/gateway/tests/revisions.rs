@@ -102,7 +102,7 @@ async fn an_older_servers_result_is_said_to_be_complete_and_else_untouched() {
 #[tokio::test]
 async fn a_stream_is_acknowledged_and_tells_of_changes_until_its_token_ends() {
     let stage = Stage::new().await;
-    let claims = stage.bearer().claims(vec![stage.grant("alpha", "echo")], now(), Some(now() + 2)).unwrap();
+    let claims = stage.bearer().claims(vec![stage.grant("alpha", "echo")], now(), Some(now() + 4)).unwrap();
     let token = stage.minter.mint(&claims).unwrap();
     let draft = stateless("/mcp", &token, "subscriptions/listen", json!({"notifications": {"toolsListChanged": true}}));
     let registry = stage.registry.clone();

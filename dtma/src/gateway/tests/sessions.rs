@@ -106,7 +106,7 @@ async fn a_cancelled_call_ends_and_the_server_is_told() {
 #[tokio::test]
 async fn the_stream_of_a_session_is_there_and_only_there() {
     let stage = Stage::new().await;
-    let claims = stage.bearer().claims(vec![stage.grant("alpha", "echo")], now(), Some(now() + 2)).unwrap();
+    let claims = stage.bearer().claims(vec![stage.grant("alpha", "echo")], now(), Some(now() + 4)).unwrap();
     let token = stage.minter.mint(&claims).unwrap();
     let (_, session) = open(&stage, "/mcp", &token, "2025-11-25").await;
     let get = |headers: &[(&str, &str)]| {

@@ -85,7 +85,7 @@ impl Talker {
 
     /// What it was told, once something fits.
     pub(super) async fn hears(&self, fits: impl Fn(&Value) -> bool) -> Value {
-        for _ in 0..2500 {
+        for _ in 0..15_000 {
             let found = self.heard.lock().unwrap().iter().find(|message| fits(message)).cloned();
             if let Some(found) = found {
                 return found;
@@ -97,7 +97,7 @@ impl Talker {
 
     /// The `count`th call of a tool, once it came.
     pub(super) async fn call(&self, tool: &str, count: usize) -> Value {
-        for _ in 0..2500 {
+        for _ in 0..15_000 {
             let mut calls = self.all("tools/call");
             calls.retain(|call| call["params"]["name"] == tool);
             if calls.len() >= count {
@@ -146,7 +146,7 @@ impl Live {
 
     /// The next message; none at the end.
     pub(super) async fn next(&mut self) -> Option<Value> {
-        tokio::time::timeout(Duration::from_secs(5), self.messages.recv()).await.expect("it says something")
+        tokio::time::timeout(Duration::from_secs(30), self.messages.recv()).await.expect("it says something")
     }
 
     /// Nothing comes for a moment.

@@ -51,7 +51,7 @@ async fn sixty_four_slow_calls_run_side_by_side() {
     let mut calls = JoinSet::new();
     for _ in 0..64 {
         let client = client.clone();
-        calls.spawn(async move { client.call("alpha__slow", &json!({"ms": 1500})).await.map(drop) });
+        calls.spawn(async move { client.call("alpha__slow", &json!({"ms": 5000})).await.map(drop) });
     }
     let alpha = stage.registry.get("alpha").unwrap();
     let all_at_once = async {

@@ -132,7 +132,7 @@ impl Plane {
     }
 
     pub(crate) async fn until_checked_in(&self, more_than: usize) {
-        self.until("a check-in", 15, |inner| (inner.checkins.len() > more_than).then_some(())).await;
+        self.until("a check-in", 60, |inner| (inner.checkins.len() > more_than).then_some(())).await;
     }
 
     pub(crate) async fn until_state(&self, spec: &ServerSpec, state: ServerState, seconds: u64) -> ServerStatus {
@@ -145,12 +145,13 @@ impl Plane {
     }
 
     pub(crate) async fn until_running(&self, spec: &ServerSpec) -> ServerStatus {
-        self.until_state(spec, ServerState::Running, 60).await
+        // An install from a registry takes what its network gives.
+        self.until_state(spec, ServerState::Running, 240).await
     }
 
     pub(crate) async fn until_applied(&self, generation: u64) {
         let what = format!("generation {generation} is applied");
-        self.until(&what, 30, |inner| (inner.checkins.last()?.applied_generation == generation).then_some(())).await;
+        self.until(&what, 60, |inner| (inner.checkins.last()?.applied_generation == generation).then_some(())).await;
     }
 
     pub(crate) fn gateway(&self) -> String {

@@ -45,6 +45,7 @@ async fn servers_go_with_the_last_agent_that_uses_them() {
         suggested: "deployed".to_owned(),
         catalog_name: None,
         source: Source::Npx { package: "deployed".to_owned(), version: None },
+        pinned: false,
         args: Vec::new(),
         env: Default::default(),
         secrets: Vec::new(),

@@ -78,6 +78,7 @@ impl Turn {
             name: None,
             suggested: short.to_owned(),
             catalog_name: Some(name.to_owned()),
+            pinned: false,
             args: launch.args.clone(),
             env,
             hosts: launch.hosts.clone(),

@@ -129,7 +129,36 @@ async fn an_agent_answers_through_its_tools() {
             ]
         );
         assert_eq!(scene.count("app.run where state = 'finished'").await, 2);
+        // Both can be looked at later, and belong to the conversation.
+        for run in [&reply["run_id"], &events[0]["runId"]] {
+            let (status, run) =
+                scene.send(scene.owner, "GET", &format!("/api/runs/{}", run.as_str().unwrap()), Value::Null).await;
+            assert_eq!((status, &run["session_id"]), (StatusCode::OK, &reply["session_id"]));
+        }
+        let session = reply["session_id"].as_str().unwrap();
+        assert_eq!(scene.count(&format!("app.session_message where session_id = '{session}'")).await, 4);
     }
+}
+
+#[tokio::test]
+async fn of_two_messages_to_an_agent_at_once_one_is_refused_before_it_calls_a_tool() {
+    let Some(mock) = Aimock::start(fixtures(), &[]).await else { return };
+    let (scene, gateway, agent) = running(&mock, Wire::OpenAi).await;
+    let first = scene.say(json!({"message": "what time is it in Tokyo?", "agent_id": agent})).await;
+    let body = || json!({"message": "and in Tokyo?", "agent_id": agent, "session_id": first["session_id"]});
+    // One whose answer is still awaited.
+    let waits = "insert into app.run (id, owner, agent_id, session_id, message)
+        select '019aa1b0-0000-7000-8000-00000000abcd', owner, agent_id, session_id, message from app.run";
+    scene.db.run(waits).await;
+    let calls = gateway.calls.lock().unwrap().len();
+    let (status, refused) = scene.send(scene.owner, "POST", "/api/chat", body()).await;
+    assert_eq!(status, StatusCode::CONFLICT, "{refused}");
+    assert!(refused["fix"].as_str().unwrap().contains("019aa1b0-0000-7000-8000-00000000abcd"), "{refused}");
+    assert_eq!(gateway.calls.lock().unwrap().len(), calls);
+    // The fix helps.
+    let cancel = "/api/runs/019aa1b0-0000-7000-8000-00000000abcd/cancel";
+    assert_eq!(scene.send(scene.owner, "POST", cancel, Value::Null).await.0, StatusCode::OK);
+    assert_eq!(scene.send(scene.owner, "POST", "/api/chat", body()).await.0, StatusCode::OK);
 }
 
 #[tokio::test]
@@ -141,7 +170,9 @@ async fn a_run_of_its_own_has_a_journal_to_follow() {
     assert_eq!((status, &run["state"]), (StatusCode::ACCEPTED, &json!("running")), "{run}");
     let id = run["id"].as_str().unwrap();
     let (_, events) = scene.events("GET", &format!("/api/runs/{id}/events"), &[], Value::Null).await;
-    let kinds: Vec<&str> = events.iter().map(|event| event["type"].as_str().unwrap()).collect();
+    let mut kinds: Vec<&str> = events.iter().map(|event| event["type"].as_str().unwrap()).collect();
+    // Pieces that came far from each other are written down by themselves.
+    kinds.dedup();
     assert_eq!(
         kinds,
         [
@@ -155,11 +186,13 @@ async fn a_run_of_its_own_has_a_journal_to_follow() {
         ]
     );
     let numbers: Vec<_> = events.iter().map(|event| event["sequence"].as_i64().unwrap()).collect();
-    assert_eq!(numbers, [1, 2, 3, 4, 5, 6, 7]);
+    let last = i64::try_from(numbers.len()).unwrap();
+    assert_eq!(numbers, Vec::from_iter(1..=last));
+    let seen = (last - 2).to_string();
     let (text, rest) =
-        scene.events("GET", &format!("/api/runs/{id}/events"), &[("last-event-id", "5")], Value::Null).await;
+        scene.events("GET", &format!("/api/runs/{id}/events"), &[("last-event-id", &seen)], Value::Null).await;
     assert_eq!(rest.len(), 2);
-    assert!(text.contains("id: 7") && text.contains("event: run.finished"));
+    assert!(text.contains(&format!("id: {last}")) && text.contains("event: run.finished"));
     let (_, read) = scene.send(scene.owner, "GET", &format!("/api/runs/{id}"), Value::Null).await;
     assert_eq!((&read["state"], &read["events"][2]["tool"]), (&json!("finished"), &json!("time__now")));
     // Without the pieces that streamed.

@@ -32,6 +32,11 @@ use wire::Session;
 /// Tables and functions; applied at each start by the embedded database's administrator.
 pub const SCHEMA: &str = include_str!("schema.sql");
 
+/// Whether there is an account with this address.
+pub async fn has(database: &Database, email: &str) -> Result<bool, Error> {
+    Ok(store::find(database, email).await?.is_some())
+}
+
 const GUESSES: u32 = 10;
 const SIGN_UPS: u32 = 100;
 
@@ -92,13 +97,21 @@ impl Accounts {
         self.open(user).await
     }
 
-    /// The account with this address, made when there is none; for the owner's, whose password we know.
-    pub async fn ensure(&self, email: &str, password: Secret) -> Result<UserId, Error> {
-        if let Some(found) = store::find(&self.0.database, email).await? {
-            return Ok(found.user_id);
+    /// The account with this address, made when there is none; for the owner's, whose password we know. Unless it is `known`
+    /// already, the account gets this password.
+    pub async fn ensure(&self, email: &str, password: Secret, known: Option<UserId>) -> Result<UserId, Error> {
+        let found = store::find(&self.0.database, email).await?.map(|found| found.user_id);
+        match found {
+            Some(id) if known.is_some() => Ok(id),
+            Some(id) => {
+                let hash = self.0.passwords.hash(password).await?;
+                store::reset(&self.0.database, id, &hash).await
+            }
+            None => {
+                let hash = self.0.passwords.hash(password).await?;
+                store::create(&self.0.database, UserId::new(), email, &hash, None).await
+            }
         }
-        let hash = self.0.passwords.hash(password).await?;
-        store::create(&self.0.database, UserId::new(), email, &hash, None).await
     }
 
     async fn open(&self, user: UserId) -> Result<Session, Error> {

@@ -70,6 +70,12 @@ pub(super) async fn update(
     })
 }
 
+/// Another password; who is signed in is so no longer.
+pub(super) async fn reset(database: &Database, user: UserId, hash: &str) -> Result<UserId, Error> {
+    let arguments = json!({"user_id": user, "session_id": SessionId::new(), "password_hash": hash});
+    Ok(database.call::<Value>(&Caller::service(), "account_update", &arguments).await.map(|_| user)?)
+}
+
 pub(super) async fn open(database: &Database, user: UserId, session: SessionId, hash: &str) -> Result<Value, Error> {
     let arguments = json!({"user_id": user, "session_id": session, "token_hash": hash});
     Ok(database.call(&Caller::service(), "account_session_open", &arguments).await?)

@@ -95,6 +95,8 @@ pub(super) async fn run(home: &Home, options: Chat, json: bool) -> Result<ExitCo
     }
     if json {
         print_json(&reply);
+    } else if let Some(run) = reply.run_id {
+        eprintln!("\nSee what it did: agentopia trace {run}");
     } else if reply.agent_created && good {
         eprintln!("\nSee what it can do: agentopia tools");
     }
@@ -107,7 +109,10 @@ async fn send(home: &Home, client: &Client, turn: &Turn<'_>) -> Result<ChatReply
     match &reply {
         Ok(reply) => {
             step.done();
-            write_json(&home.run().join("session.json"), &reply.session_id)?;
+            // The turn has happened: what was said matters more than that `--session last` finds it.
+            if let Err(trouble) = write_json(&home.run().join("session.json"), &reply.session_id) {
+                eprintln!("{trouble}");
+            }
         }
         Err(_) => step.failed(),
     }

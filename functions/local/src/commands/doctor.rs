@@ -117,6 +117,9 @@ async fn postgres(home: &Home) -> Finding {
     }
     match database::running(home).await {
         Ok(true) => Finding::good("Postgres", "answers"),
+        Ok(false) if Instance::running(home).is_ok_and(|instance| instance.is_some()) => {
+            Finding::bad("Postgres", "does not run", "agentopia down, then agentopia up --detach")
+        }
         Ok(false) => Finding::bad("Postgres", "does not run", "agentopia up --detach"),
         Err(trouble) => Finding::bad("Postgres", trouble.what(), "scripts/up"),
     }

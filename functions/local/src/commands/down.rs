@@ -11,11 +11,10 @@ use std::time::Duration;
 const PATIENCE: Duration = Duration::from_secs(90);
 
 pub(super) async fn run(home: &Home) -> Result<(), Trouble> {
-    if !home.path().exists() {
-        eprintln!("Nothing runs: there is no {}.", home.path().display());
+    if !home.run().exists() {
+        eprintln!("Nothing runs: {} is no home of Agentopia's.", home.path().display());
         return Ok(());
     }
-    home.prepare()?;
     if let Some(instance) = Instance::running(home)? {
         let step = Step::start("stopping Agentopia");
         instance.process.signal(Signal::TERM);

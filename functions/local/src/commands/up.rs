@@ -47,7 +47,10 @@ pub(super) async fn run(home: &Home, options: &Up, json: bool) -> Result<ExitCod
             if !options.detached {
                 say(home, &instance, json);
             }
-            stop.asked().await;
+            tokio::select! {
+                () = stop.asked() => {}
+                () = up::keep(home, &mut started) => stop.asked().await,
+            }
             Ok(())
         }
         Ok(None) => Ok(()),

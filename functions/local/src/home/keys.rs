@@ -28,6 +28,11 @@ pub struct Keys {
 }
 
 impl Keys {
+    /// Whether this home has had keys before.
+    pub fn are_there(home: &Home) -> bool {
+        home.keys().join(VAULT).exists()
+    }
+
     /// Loads the keys and makes those that are not there.
     pub fn load_or_make(home: &Home) -> Result<Self, Trouble> {
         let folder = home.keys();

@@ -26,7 +26,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use std::{
     fs,
     io::{ErrorKind, Write},
-    os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt},
+    os::unix::fs::{DirBuilderExt, PermissionsExt},
     path::{Path, PathBuf},
 };
 
@@ -48,7 +48,10 @@ impl Home {
 
     /// Makes what is missing of it.
     pub fn prepare(&self) -> Result<(), Trouble> {
-        folder(&self.0, 0o711)?;
+        // A folder that was there may be for more than us, and keeps its mode.
+        if !self.0.is_dir() {
+            folder(&self.0, 0o711)?;
+        }
         folder(&self.postgres(), 0o755)?;
         for private in [self.keys(), self.toolbox(), self.run(), self.logs()] {
             folder(&private, 0o700)?;
@@ -137,14 +140,12 @@ pub fn write_json(path: &Path, value: &impl Serialize) -> Result<(), Trouble> {
 
 /// Writes a file that only its owner reads, whole or not at all.
 pub fn write_private(path: &Path, bytes: &[u8]) -> Result<(), Trouble> {
-    let next = path.with_extension("next");
+    // Under a name of its own first: two commands may write the same file at once.
     let write = || {
-        let mut options = fs::OpenOptions::new();
-        let mut file = options.write(true).create(true).truncate(true).mode(0o600).open(&next)?;
-        file.set_permissions(fs::Permissions::from_mode(0o600))?;
+        let mut file = tempfile::NamedTempFile::new_in(path.parent().unwrap_or(path))?;
         file.write_all(bytes)?;
-        file.sync_all()?;
-        fs::rename(&next, path)
+        file.as_file().sync_all()?;
+        file.persist(path).map(drop).map_err(|failed| failed.error)
     };
     write().map_err(trouble::file("Writing", path))
 }

@@ -18,6 +18,8 @@ pub struct Owner {
 }
 
 impl Owner {
+    pub const EMAIL: &str = "owner@localhost";
+
     pub fn load(home: &Home) -> Result<Option<Self>, Trouble> {
         read_json(&home.path().join("owner.json"))
     }
@@ -28,7 +30,7 @@ impl Owner {
             return Ok(owner);
         }
         let password = BASE64_URL_SAFE_NO_PAD.encode(rand::random::<[u8; 32]>());
-        let owner = Self { email: "owner@localhost".to_owned(), password, user_id: None };
+        let owner = Self { email: Self::EMAIL.to_owned(), password, user_id: None };
         owner.save(home)?;
         Ok(owner)
     }

@@ -67,6 +67,11 @@ impl Local {
         })
     }
 
+    /// Whether it is ours and has died.
+    pub fn is_dead(&self) -> bool {
+        self.cluster.as_ref().is_some_and(|cluster| !cluster.lives())
+    }
+
     pub async fn stop(self) {
         if let Some(cluster) = self.cluster
             && let Err(error) = cluster.stop().await

@@ -56,7 +56,6 @@ pub async fn start(home: &Home, port: Option<u16>, started: &mut Started) -> Res
     };
     instance.save(home)?;
 
-    let keys = Keys::load_or_make(home)?;
     let own = home.clone();
     let starting = started.starting.insert(tokio::spawn(async move { database::Local::start(&own).await }));
     let database = Step::run("database", async { ended(starting.await) }).await?;
@@ -64,6 +63,10 @@ pub async fn start(home: &Home, port: Option<u16>, started: &mut Started) -> Res
     let door = database.open().await?;
     started.database = Some(database);
 
+    if !Keys::are_there(home) && accounts::has(&door, Owner::EMAIL).await.map_err(|error| no_owner(&error))? {
+        return Err(another_homes(home));
+    }
+    let keys = Keys::load_or_make(home)?;
     serve(home, listener, &config, &keys, door, started).await?;
     let toolbox = toolbox::prepare(home, &mut config, &gateway).await?;
     let step = Step::start("toolbox");
@@ -80,6 +83,28 @@ pub async fn start(home: &Home, port: Option<u16>, started: &mut Started) -> Res
     instance.ready = true;
     instance.save(home)?;
     Ok(instance)
+}
+
+/// How often somebody looks whether the database lives.
+const LOOK: Duration = Duration::from_secs(5);
+
+/// Starts the database again when it has died, for as long as this is polled. What that starts stands in `started`.
+pub async fn keep(home: &Home, started: &mut Started) {
+    loop {
+        tokio::time::sleep(LOOK).await;
+        let Some(database) = &started.database else { return };
+        if !database.is_dead() {
+            continue;
+        }
+        tracing::warn!("Postgres has died and is started again");
+        let own = home.clone();
+        let starting = started.starting.insert(tokio::spawn(async move { database::Local::start(&own).await }));
+        match ended(starting.await) {
+            Ok(database) => started.database = Some(database),
+            Err(trouble) => tracing::error!(%trouble, "Postgres cannot be started; it is tried again"),
+        }
+        started.starting = None;
+    }
 }
 
 /// What a task of ours made; its panic goes on here.
@@ -109,15 +134,32 @@ async fn serve(
 /// The owner's account, made when there is none yet.
 async fn owner(home: &Home, accounts: &Accounts) -> Result<UserId, Trouble> {
     let mut owner = Owner::load_or_make(home)?;
-    let trouble = |error: accounts::Error| {
-        Trouble::new("The owner's account cannot be made.", "Run `agentopia doctor`.").caused_by(&error)
-    };
-    let id = accounts.ensure(&owner.email, Secret::new(owner.password.clone())).await.map_err(trouble)?;
+    let password = Secret::new(owner.password.clone());
+    let id = accounts.ensure(&owner.email, password, owner.user_id).await.map_err(|error| no_owner(&error))?;
     if owner.user_id != Some(id) {
         owner.user_id = Some(id);
         owner.save(home)?;
     }
     Ok(id)
+}
+
+fn no_owner(error: &accounts::Error) -> Trouble {
+    Trouble::new("The owner's account cannot be made.", "Run `agentopia doctor`.").caused_by(error)
+}
+
+/// New keys would open nothing of what the database holds, and never could.
+fn another_homes(home: &Home) -> Trouble {
+    let place = match database::given() {
+        Some(_) => "use another database".to_owned(),
+        None => {
+            let data = home.postgres().join("data");
+            format!("remove {}", data.canonicalize().unwrap_or(data).display())
+        }
+    };
+    Trouble::new(
+        format!("The database is there, but not the keys that it was begun with: {} has none.", home.keys().display()),
+        format!("Put keys/ and owner.json back from a backup; or, to begin anew and lose what it holds, {place}."),
+    )
 }
 
 impl Started {

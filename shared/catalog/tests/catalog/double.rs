@@ -26,6 +26,8 @@ pub(crate) enum Fault {
     Html,
     Truncated,
     SameCursor,
+    /// The page's first entry is this text instead.
+    Instead(&'static str),
 }
 
 #[derive(Clone, Default)]
@@ -94,6 +96,10 @@ async fn list(State(double): State<Double>, Query(query): Query<BTreeMap<String,
             .into_response(),
         Some(Fault::Html) => "<html>maintenance</html>".into_response(),
         Some(Fault::Truncated) => body.to_string()[..30].to_owned().into_response(),
+        Some(Fault::Instead(text)) => {
+            body["servers"][0] = json!("first");
+            body.to_string().replacen("\"first\"", text, 1).into_response()
+        }
         Some(Fault::SameCursor) => {
             body["metadata"]["nextCursor"] = json!(query.get("cursor"));
             Json(body).into_response()

@@ -6,7 +6,7 @@ use catalog::{
 use database::{Caller, Error};
 use protocol::catalog::ImportState;
 use serde_json::json;
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 use testkit::TestDatabase;
 use uuid::Uuid;
 
@@ -140,6 +140,129 @@ async fn broken_and_hostile_entries_are_reported_and_the_rest_is_taken() {
 }
 
 #[tokio::test]
+async fn an_entry_that_cannot_be_read_or_stored_costs_only_itself() {
+    let (db, importer) = setup().await;
+    let mut entries = ten();
+    for (at, downloads) in [(1, json!("lots")), (4, json!(-1e300)), (7, json!({"a": 1}))] {
+        entries[at]["server"]["_meta"] = json!({"io.agentopia/popularity":
+            {"npmDownloadsPerMonth": downloads, "pypiDownloadRank": downloads}});
+    }
+    let double = Double::with(entries);
+    let registry = double.registry().await;
+    // A number beyond all measure, half a character; and deeper than anybody reads.
+    let deep: &'static str = format!("{{\"server\": {}{}}}", "[".repeat(5_000), "]".repeat(5_000)).leak();
+    double.fail([
+        Fault::Instead(r#"{"server": {"name": "io.example/far", "version": 1e999}}"#),
+        Fault::Instead(r#"{"server": {"name": "io.example/half", "description": "\ud800"}}"#),
+        Fault::Instead(deep),
+    ]);
+    let worker = Uuid::new_v4();
+    let begun = db.database.catalog_import_begin(&Caller::service(), registry.url(), false, worker).await.unwrap();
+    let done = importer.run(&registry, begun, worker).await.unwrap();
+    assert_eq!((done.state, done.imported, done.skipped), (ImportState::Complete, 7, 3));
+
+    // What the database alone refuses is told in the same way.
+    db.run("delete from app.catalog_server where name = 'io.example/server-2'").await;
+    db.run("alter table app.catalog_server add constraint no_two check (name <> 'io.example/server-2')").await;
+    let begun = db.database.catalog_import_begin(&Caller::service(), registry.url(), true, worker).await.unwrap();
+    let done = importer.run(&registry, begun, worker).await.unwrap();
+    assert_eq!((done.state, done.imported, done.unchanged, done.skipped), (ImportState::Complete, 3, 6, 1));
+    assert_eq!(done.report[0].name, "io.example/server-2");
+    assert!(done.report[0].reason.contains("no_two"), "{:?}", done.report);
+}
+
+#[tokio::test]
+async fn what_changes_while_a_registry_is_read_is_read_again() {
+    let (db, importer) = setup().await;
+    let mut entries = ten();
+    let now: String = db.value("select to_json(now() at time zone 'utc') #>> '{}' || 'Z'").await.unwrap();
+    entries[9]["_meta"]["io.modelcontextprotocol.registry/official"]["updatedAt"] = json!(now);
+    let registry = Double::with(entries).registry().await;
+    let service = Caller::service();
+    let worker = Uuid::new_v4();
+    let begun = db.database.catalog_import_begin(&service, registry.url(), false, worker).await.unwrap();
+    importer.run(&registry, begun, worker).await.unwrap();
+    db.run("update app.catalog_import set started_at = started_at - interval '4 days'").await;
+    let begun = db.database.catalog_import_begin(&service, registry.url(), false, worker).await.unwrap();
+    let since = "select round(extract(epoch from now() - since) / 86400) from app.catalog_import order by started_at desc limit 1";
+    assert_eq!(db.value(since).await.as_deref(), Some("4"), "{begun:?}");
+}
+
+#[tokio::test]
+async fn a_cursor_that_means_nothing_any_more_is_forgotten() {
+    let (db, importer) = setup().await;
+    let double = Double::with(ten());
+    let registry = double.registry().await;
+    let service = Caller::service();
+    double.fail([Fault::Nothing, Fault::Nothing, Fault::Status(404)]);
+    let (first, second) = (Uuid::new_v4(), Uuid::new_v4());
+    let begun = db.database.catalog_import_begin(&service, registry.url(), false, first).await.unwrap();
+    importer.run(&registry, begun, first).await.unwrap_err();
+    // The full import goes on as the full one that it was.
+    let again = db.database.catalog_import_begin(&service, registry.url(), true, second).await.unwrap();
+    assert_eq!(again.cursor.as_deref(), Some("6"));
+    double.fail([Fault::Status(400)]);
+    let done = importer.run(&registry, again, second).await.unwrap();
+    assert_eq!((done.state, done.imported, done.unchanged), (ImportState::Complete, 10, 6));
+}
+
+#[tokio::test]
+async fn a_full_import_takes_the_place_of_one_of_changes_only() {
+    let (db, importer) = setup().await;
+    let registry = Double::with(ten()).registry().await;
+    let service = Caller::service();
+    let (first, second) = (Uuid::new_v4(), Uuid::new_v4());
+    let begin =
+        async |full, worker| db.database.catalog_import_begin(&service, registry.url(), full, worker).await.unwrap();
+    let begun = begin(false, first).await;
+    importer.run(&registry, begun, first).await.unwrap();
+    let changes = begin(false, first).await;
+    assert!(changes.since.is_some());
+    let full = begin(true, second).await;
+    assert!(full.since.is_none() && full.id != changes.id);
+    let error = importer.run(&registry, changes, first).await.unwrap_err();
+    assert!(matches!(error, ImportError::Database(Error::Conflict { .. })), "{error}");
+    assert_eq!(importer.run(&registry, full, second).await.unwrap().unchanged, 10);
+}
+
+#[tokio::test]
+async fn what_an_entry_hid_is_found_again_when_it_is_gone_and_who_was_given_up_says_so() {
+    let (db, importer) = setup().await;
+    db.run(include_str!("../../../../supabase/seed.sql")).await;
+    let mut entries: Vec<_> = ["a", "b"].map(|name| entry(&format!("io.example/{name}"), "It takes a place")).into();
+    for entry in &mut entries {
+        entry["server"]["packages"][0]["identifier"] = json!("@tacticlaunch/mcp-linear");
+    }
+    let double = Double::with(entries);
+    let registry = double.registry().await;
+    let worker = Uuid::new_v4();
+    let shadowed = async || {
+        db.value("select shadowed from app.catalog_server where name = 'io.github.tacticlaunch/mcp-linear'")
+            .await
+            .unwrap()
+    };
+    let import = async || {
+        let begun = db.database.catalog_import_begin(&Caller::service(), registry.url(), true, worker).await.unwrap();
+        importer.run(&registry, begun, worker).await.unwrap()
+    };
+    let turn = |at: usize, status: &str| {
+        double.entries.lock().unwrap()[at]["_meta"]["io.modelcontextprotocol.registry/official"]["status"] =
+            json!(status);
+    };
+    import().await;
+    assert_eq!(shadowed().await, "t");
+    turn(0, "deleted");
+    turn(1, "deprecated");
+    import().await;
+    assert_eq!(shadowed().await, "t", "the other still hides it");
+    let other = db.database.catalog_server_get(&Caller::service(), "io.example/b").await.unwrap();
+    assert_eq!(other.meta["io.agentopia/status"], "deprecated");
+    turn(1, "deleted");
+    import().await;
+    assert_eq!(shadowed().await, "f");
+}
+
+#[tokio::test]
 async fn a_deleted_server_is_found_no_more() {
     let (db, importer) = setup().await;
     let double = Double::with(ten());
@@ -185,6 +308,19 @@ async fn the_seeds_instructions_survive_an_import_of_the_same_package() {
     let shadowed =
         db.value("select shadowed from app.catalog_server where name = 'io.github.tacticlaunch/mcp-linear'").await;
     assert_eq!(shadowed.as_deref(), Some("t"));
+}
+
+#[tokio::test]
+async fn where_a_process_stops_with_its_answer_each_call_goes_on() {
+    let (db, importer) = setup().await;
+    let registry = Double::with(ten()).registry().await;
+    let begun = importer.work(&registry, false, Duration::ZERO).await.unwrap();
+    assert_eq!(begun.state, ImportState::Running);
+    let done = importer.work(&registry, false, Duration::from_secs(60)).await.unwrap();
+    assert_eq!((done.id, done.state, done.imported), (begun.id, ImportState::Complete, 10));
+    let missing = "select count(*) from app.catalog_server s left join app.catalog_embedding e on e.server_id = s.id
+        where e.server_id is null";
+    assert_eq!(db.value(missing).await.as_deref(), Some("0"), "its vectors are made before it answers");
 }
 
 #[tokio::test]

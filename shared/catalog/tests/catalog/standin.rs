@@ -47,8 +47,8 @@ async fn serve(arguments: &[&str]) -> Option<(StandIn, String)> {
     let deadline = Instant::now() + Duration::from_secs(60);
     let port = loop {
         match std::fs::read_to_string(&port_file) {
-            Ok(port) => break port,
-            Err(_) => assert!(Instant::now() < deadline, "the stand-in does not start"),
+            Ok(port) if port.trim().parse::<u16>().is_ok() => break port,
+            _ => assert!(Instant::now() < deadline, "the stand-in does not start"),
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
     };

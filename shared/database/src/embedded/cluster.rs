@@ -2,8 +2,10 @@
 
 use super::{Admin, Binaries, Error, bootstrap, folders::Folders, migrate};
 use std::{
+    ffi::OsStr,
     fs::{self, File},
     io,
+    path::Path,
 };
 use uuid::Uuid;
 
@@ -75,12 +77,24 @@ impl Cluster {
 
     /// Ends connections and stops; returns once it has stopped. Fine when it does not run.
     pub async fn stop(&self) -> Result<(), Error> {
-        let data = self.folders.data.as_os_str();
-        let run = |arguments: Vec<_>| self.settings.binaries.run(self.folders.user, "pg_ctl", arguments);
-        if run(vec!["status".as_ref(), "-D".as_ref(), data]).await.is_err() {
+        if self.control(&["status"]).await.is_err() {
             return Ok(());
         }
-        run(vec!["stop".as_ref(), "-D".as_ref(), data, "-m".as_ref(), "fast".as_ref(), "-w".as_ref()]).await.map(drop)
+        self.control(&["stop", "-m", "fast", "-w"]).await
+    }
+
+    /// Whether its server is there at all, also when it is too busy to answer.
+    pub fn lives(&self) -> bool {
+        let read = |path: &Path| fs::read_to_string(path).unwrap_or_default();
+        let pid = read(&self.folders.data.join("postmaster.pid"));
+        let name = pid.lines().next().map(|pid| read(&Path::new("/proc").join(pid.trim()).join("comm")));
+        name.is_some_and(|name| name.trim() == "postgres")
+    }
+
+    async fn control(&self, arguments: &[&str]) -> Result<(), Error> {
+        let data: [&OsStr; 2] = ["-D".as_ref(), self.folders.data.as_os_str()];
+        let arguments = arguments.iter().map(OsStr::new).chain(data);
+        self.settings.binaries.run(self.folders.user, "pg_ctl", arguments).await.map(drop)
     }
 
     /// Bootstraps and migrates `database`, lets the direct door log in, and returns the migrations that it applied.
@@ -181,12 +195,10 @@ impl Cluster {
     }
 
     async fn launch(&self) -> Result<(), Error> {
-        let (data, log) = (self.folders.data.as_os_str(), self.folders.log.as_os_str());
-        let arguments =
-            ["start".as_ref(), "-D".as_ref(), data, "-l".as_ref(), log, "-w".as_ref(), "-t".as_ref(), "60".as_ref()];
-        match self.settings.binaries.run(self.folders.user, "pg_ctl", arguments).await {
+        let log = self.folders.log.to_string_lossy();
+        match self.control(&["start", "-l", &log, "-w", "-t", "60"]).await {
             Err(Error::Program { program, .. }) => Err(Error::Program { program, output: self.log_tail() }),
-            result => result.map(drop),
+            result => result,
         }
     }
 }

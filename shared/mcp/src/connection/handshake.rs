@@ -1,7 +1,7 @@
 //! Agreeing on a revision.
 
 use super::Connection;
-use crate::{Error, Version};
+use crate::{Error, Version, code};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::time::{Instant, timeout_at};
@@ -65,11 +65,13 @@ pub(super) async fn agree(connection: &Connection) -> Result<Peer, Error> {
         }
         match initialize(connection).await {
             Ok(peer) => Ok(peer),
-            Err(refusal @ Error::Rpc { .. }) => match discover(connection).await {
+            Err(Error::Rpc { code, message }) => match discover(connection).await {
                 Ok(peer) => Ok(peer),
                 Err(Error::Closed) => Err(Error::Closed),
                 Err(_) if options.resume => still_there(connection).await,
-                Err(_) => Err(Error::NotMcp(refusal.to_string())),
+                // It failed, or nobody is at its address: that says nothing about what it speaks.
+                Err(_) if code == code::INTERNAL => Err(Error::Rpc { code, message }),
+                Err(_) => Err(Error::NotMcp(Error::Rpc { code, message }.to_string())),
             },
             Err(Error::Shape(e)) => Err(Error::NotMcp(e.to_string())),
             Err(e) => Err(e),

@@ -209,7 +209,7 @@ async fn a_slow_call_holds_up_nobody_and_is_cancelled_when_its_time_is_over() {
     };
     let (server, connection) = opened(act, quick()).await;
     let slow = connection.clone();
-    let slow = tokio::spawn(async move { slow.request_within("slow", &json!({}), Duration::from_millis(200)).await });
+    let slow = tokio::spawn(async move { slow.request_within("slow", &json!({}), Duration::from_secs(3)).await });
     server.hears("slow").await;
     for _ in 0..100 {
         connection.request("fast", &json!({})).await.unwrap();
