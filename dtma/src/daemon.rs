@@ -47,6 +47,8 @@ use std::{
 };
 use tokio::{net::TcpListener, sync::watch};
 
+/// Between two looks at the firewall's rules, where servers need them.
+const GUARD: Duration = Duration::from_secs(60);
 /// For calls that are under way when the daemon is told to end.
 const GRACE: Duration = Duration::from_secs(2);
 
@@ -124,26 +126,28 @@ pub(crate) async fn run(
     let reconciling = watched.heart("reconciler");
     let reconciler = Reconciler::new(shop, wanted.clone()).with_heart(reconciling.clone());
     let standing = reconciler.standing();
-    let guard = Firewall::keep().await;
-    let trouble = match guard {
+    let (guarding, trouble) = watch::channel(match Firewall::keep().await {
         Guard::Kept => None,
         Guard::Missing(why) => {
             tracing::warn!("{why}");
             Some(why)
         }
+    });
+    let exposed = {
+        let wanted = wanted.clone();
+        move || wanted.borrow().iter().flat_map(|state| &state.servers).any(|spec| !spec.hosts.is_empty())
     };
 
     let waker = Waker::default();
     let report = {
-        let (statuses, standing, wanted) = (statuses.clone(), standing.clone(), wanted.clone());
+        let (statuses, standing, exposed) = (statuses.clone(), standing.clone(), exposed.clone());
         move || {
-            let exposed = wanted.borrow().iter().flat_map(|state| &state.servers).any(|spec| !spec.hosts.is_empty());
             let standing = standing.borrow().clone();
             Report {
                 applied_generation: standing.applied,
                 servers: statuses.all(),
                 docker_trouble: standing.trouble,
-                trouble: trouble.clone().filter(|_| exposed),
+                trouble: trouble.borrow().clone().filter(|_| exposed()),
             }
         }
     };
@@ -207,6 +211,7 @@ pub(crate) async fn run(
         tokio::spawn(uploader.run()),
         tokio::spawn(kept.keep()),
         tokio::spawn(packages.keep_tidy()),
+        tokio::spawn(async move { Firewall::watch(GUARD, exposed, &guarding).await }),
         tokio::spawn(manager::feed(watched)),
     ];
     manager::tell("READY=1");

@@ -13,6 +13,7 @@ pub mod link;
 pub mod packages;
 pub mod place;
 pub mod reconcile;
+mod scrub;
 pub mod update;
 pub mod watch;
 pub mod wire;

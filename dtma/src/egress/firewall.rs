@@ -3,6 +3,8 @@
 
 use super::{DNS_PORT, PORT, tool::run};
 use crate::docker::Subnet;
+use std::time::Duration;
+use tokio::sync::watch;
 
 /// Every server's bridge is called so.
 const BRIDGES: &str = "agt+";
@@ -70,6 +72,29 @@ impl Firewall {
         }
     }
 
+    /// Puts the rules back when somebody else has thrown them away, as a reload of the machine's own rules does; for as long as
+    /// this is polled. `trouble` says why they are not there.
+    pub async fn watch(every: Duration, needed: impl Fn() -> bool, trouble: &watch::Sender<Option<String>>) {
+        loop {
+            tokio::time::sleep(every).await;
+            if !needed() {
+                continue;
+            }
+            let now = match Self::keep().await {
+                Guard::Kept => None,
+                Guard::Missing(why) => Some(why),
+            };
+            trouble.send_if_modified(|before| {
+                let changed = *before != now;
+                if changed {
+                    tracing::warn!(why = now.as_deref().unwrap_or("they are back"), "the firewall's rules");
+                }
+                *before = now;
+                changed
+            });
+        }
+    }
+
     pub async fn look() -> Guard {
         match look().await {
             Ok(true) => Guard::Kept,
@@ -101,28 +126,32 @@ async fn keep() -> Result<(), String> {
     if look().await? {
         return Ok(());
     }
+    // Each table at once: there is no moment without them.
     let mut all = String::new();
-    for Chain { table, name, rules, .. } in chains() {
+    for chain in chains() {
+        let there = ways(&chain).await?;
+        let Chain { table, name, from, rules } = &chain;
         all += &format!("*{table}\n:{name} - [0:0]\n");
         for rule in rules {
             all += &format!("-A {name} {rule}\n");
         }
-        all += "COMMIT\n";
-    }
-    run("iptables-restore", &["-w", "5", "--noflush"], &all).await?;
-    for chain in chains() {
-        if !leads(&chain).await? {
-            for (from, side) in chain.from {
-                iptables(chain.table, &["-I", from, side, BRIDGES, "-j", chain.name]).await?;
+        if !leads(&chain, &there) {
+            for (from, side) in *from {
+                let way = way(&chain, from, side);
+                // Moved to the front, so that they do not become more each time that others come before them.
+                let times = there.iter().filter(|rule| **rule == format!("-A {way}")).count();
+                all += &format!("-D {way}\n").repeat(times);
+                all += &format!("-I {way}\n");
             }
         }
+        all += "COMMIT\n";
     }
-    Ok(())
+    run("iptables-restore", &["-w", "5", "--noflush"], &all).await.map(drop)
 }
 
 async fn look() -> Result<bool, String> {
     for chain in chains() {
-        if !leads(&chain).await? {
+        if !leads(&chain, &ways(&chain).await?) {
             return Ok(false);
         }
         for rule in &chain.rules {
@@ -135,14 +164,21 @@ async fn look() -> Result<bool, String> {
     Ok(true)
 }
 
-/// Whether the kernel's chain begins with the ways to ours: another program may have put its own rules first.
-async fn leads(chain: &Chain) -> Result<bool, String> {
-    let Some((from, _)) = chain.from.first() else { return Ok(true) };
+/// The rules of the kernel's chain that leads to this one.
+async fn ways(chain: &Chain) -> Result<Vec<String>, String> {
+    let Some((from, _)) = chain.from.first() else { return Ok(Vec::new()) };
     let listed = iptables(chain.table, &["-S", from]).await?;
-    let rules = listed.lines().filter(|line| line.starts_with("-A"));
-    let first: Vec<&str> = rules.take(chain.from.len()).collect();
-    let way = |side: &str| format!("-A {from} {side} {BRIDGES} -j {}", chain.name);
-    Ok(chain.from.iter().all(|(_, side)| first.contains(&way(side).as_str())))
+    Ok(listed.lines().filter(|line| line.starts_with("-A")).map(str::to_owned).collect())
+}
+
+/// Whether the kernel's chain begins with the ways to ours: another program may have put its own rules first.
+fn leads(chain: &Chain, ways: &[String]) -> bool {
+    let first = &ways[..chain.from.len().min(ways.len())];
+    chain.from.iter().all(|(from, side)| first.contains(&format!("-A {}", way(chain, from, side))))
+}
+
+fn way(chain: &Chain, from: &str, side: &str) -> String {
+    format!("{from} {side} {BRIDGES} -j {}", chain.name)
 }
 
 fn missing(why: &str) -> Guard {

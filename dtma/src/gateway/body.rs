@@ -14,6 +14,8 @@ use tokio::time::timeout;
 /// The body and the room that it takes in the gateway's memory.
 pub(super) struct Held<'a> {
     pub(super) bytes: Bytes,
+    /// It came later than its head.
+    pub(super) late: bool,
     _room: SemaphorePermit<'a>,
 }
 
@@ -44,12 +46,17 @@ pub(super) async fn read(gateway: &Gateway, body: Body) -> Result<Held<'_>, Deni
     };
     let mut reading = pin!(reading);
     // Most bodies came with their head: then nothing waits, and no clock is looked at.
-    let read = match poll!(&mut reading) {
-        Poll::Ready(read) => read,
-        Poll::Pending => timeout(gateway.settings.body_timeout, reading).await.ok().flatten(),
+    let (read, late) = match poll!(&mut reading) {
+        Poll::Ready(read) => (read, false),
+        Poll::Pending => (timeout(gateway.settings.body_timeout, reading).await.ok().flatten(), true),
     };
     match read {
-        Some((room, bytes)) => Ok(Held { bytes: bytes?, _room: room }),
+        Some((mut room, bytes)) => {
+            let bytes = bytes?;
+            // A call may take minutes: it holds the room that it needs, not what it might have needed.
+            drop(room.split(expected.saturating_sub(bytes.len())));
+            Ok(Held { bytes, late, _room: room })
+        }
         None => Err(Denial::http(
             StatusCode::REQUEST_TIMEOUT,
             "the body did not arrive in time",

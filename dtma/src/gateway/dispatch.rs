@@ -51,14 +51,18 @@ async fn answer(
     let (checked, server) = enter(gateway, server, headers, Some(shown))?;
     body::is_json(headers)?;
     let body = body::read(gateway, body).await?;
+    if body.late {
+        gateway.verifier.recheck(&checked, now()).map_err(|_| body::expired())?;
+    }
+    let now = gateway.verifier.time(now());
     let message = Message::parse(&body.bytes, Limits::REQUEST).map_err(unreadable)?;
     let id = message.id().map(|id| id.as_json());
     let Some(method) = message.method.as_deref() else {
-        let caller = Caller { gateway, headers, checked, server, stateless: false, session: None, now: now() };
+        let caller = Caller { gateway, headers, checked, server, stateless: false, session: None, now };
         return replied(&caller, &message);
     };
     let stateless = era::of(headers, &message)? == Era::Stateless;
-    let mut caller = Caller { gateway, headers, checked, server, stateless, session: None, now: now() };
+    let mut caller = Caller { gateway, headers, checked, server, stateless, session: None, now };
     if !stateless {
         if method == "initialize" {
             return initialize(&caller, &message);
@@ -156,9 +160,11 @@ fn initialize(caller: &Caller<'_>, message: &Message<'_>) -> Result<Response, De
     let version = Version::parse(wanted).filter(|v| !v.is_stateless()).unwrap_or(Version::LAST_WITH_SESSIONS);
     let scope = caller.server.as_ref().map(|server| &*server.name);
     let abilities = abilities(message);
-    let session = caller.gateway.sessions.open(caller.checked.agent(), scope, version, abilities).ok_or_else(|| {
+    let sessions = &caller.gateway.sessions;
+    let session = sessions.open(caller.checked.agent(), scope, version, abilities, caller.now).ok_or_else(|| {
         Denial::http(StatusCode::SERVICE_UNAVAILABLE, "too many sessions are open", "Close some with DELETE.")
     })?;
+    session.tell(caller.gateway.registry.change_now());
     let mut result = about(caller);
     result["protocolVersion"] = session.version.as_str().into();
     let mut response = caller.result(id, result.to_string())?;
@@ -213,6 +219,10 @@ fn about(caller: &Caller<'_>) -> Value {
 }
 
 fn tools(caller: &Caller<'_>) -> String {
+    // Before the look: what changes during it is told once too often rather than never.
+    if let Some(session) = &caller.session {
+        session.tell(caller.gateway.registry.change_now());
+    }
     let tools = match &caller.server {
         Some(server) => listing::one(server, &caller.checked),
         None => listing::all(&caller.gateway.registry.snapshot(), &caller.checked),

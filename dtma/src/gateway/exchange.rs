@@ -12,8 +12,9 @@ use super::{
     registry::Server,
     rounds::Round,
     seal::Bound,
-    send::{Deliver, failure, revoked},
+    send::{Deliver, REVOKED, failure, revoked},
     sessions::{Session, UnderWay},
+    unread::{self, Unread, unread},
 };
 use axum::{
     http::{HeaderValue, StatusCode},
@@ -89,22 +90,27 @@ enum Next {
 impl Exchange {
     pub(super) async fn respond(mut self) -> Response {
         match self.step().await {
-            Step::Last(status, body) => super::denial::json(status, body),
+            Step::Last(status, body) => unread::respond(&self.gateway, &self.client.id, status, body),
             Step::Ask(said) => super::denial::json(StatusCode::OK, parked::park(self, said)),
             Step::Event(first) => self.stream(first),
         }
     }
 
     fn stream(self, first: Vec<u8>) -> Response {
-        let events = stream::unfold((Some(self), Some(first)), |(exchange, first)| async move {
+        let events = stream::unfold((Some(self), Some(first), None), |(exchange, first, read)| async move {
+            // Whoever asks for more has taken what was before it.
+            drop(read);
             let mut exchange = exchange?;
             if let Some(first) = first {
-                return Some((event(first), (Some(exchange), None)));
+                return Some((event(first), (Some(exchange), None, None)));
             }
             Some(match exchange.step().await {
-                Step::Event(said) => (event(said), (Some(exchange), None)),
-                Step::Last(_, body) => (event(body), (None, None)),
-                Step::Ask(said) => (event(parked::park(exchange, said)), (None, None)),
+                Step::Event(said) => (event(said), (Some(exchange), None, None)),
+                Step::Last(_, body) => {
+                    let Unread { bytes, room } = unread(&exchange.gateway, &exchange.client.id, body);
+                    (event(bytes), (None, None, room))
+                }
+                Step::Ask(said) => (event(parked::park(exchange, said)), (None, None, None)),
             })
         });
         let mut response = Sse::new(events).keep_alive(KeepAlive::default()).into_response();
@@ -138,7 +144,7 @@ impl Exchange {
                 Next::Heard(Err(error)) => Some(self.failed(&error)),
                 Next::Reply(reply) => self.reply(reply).await,
                 Next::Cancelled => Some(self.over(Outcome::Cancelled, "cancelled")),
-                Next::Revoked => Some(self.over(Outcome::Revoked, "the capability was revoked during the call")),
+                Next::Revoked => Some(self.over(Outcome::Revoked, REVOKED)),
                 Next::Late => Some(self.failed(&Error::TimedOut(self.limit))),
             };
             if let Some(step) = step {
@@ -259,7 +265,7 @@ async fn answered(questions: &mut Option<Questions>) -> Reply {
     }
 }
 
-async fn cancelled(client: &Client) {
+pub(super) async fn cancelled(client: &Client) {
     match &client.under_way {
         Some(call) => call.cancelled.notified().await,
         None => std::future::pending().await,

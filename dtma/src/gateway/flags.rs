@@ -3,8 +3,8 @@
 //! record of the call, in the log and in the metrics.
 
 use mcp::{Message, json::Limits};
-use serde::Deserialize;
-use serde_json::value::RawValue;
+use serde_json::value::{RawValue, to_raw_value};
+use std::collections::BTreeMap;
 
 /// Where a marked result says so.
 const MARK: &str = "io.agentopia/flags";
@@ -49,43 +49,56 @@ impl Flags {
 
     /// The answer, with the signs in its result's `_meta`; as it is when there are none, or when it is an error.
     pub(super) fn mark(self, mut answer: Vec<u8>) -> Vec<u8> {
-        #[derive(Deserialize)]
-        struct Marked<'a> {
-            #[serde(rename = "_meta", borrow)]
-            meta: Option<&'a RawValue>,
-        }
         let names = self.names();
-        let place = (!names.is_empty()).then(|| {
+        if names.is_empty() {
+            return answer;
+        }
+        let marked = || {
             let message = Message::parse(&answer, Limits::ANSWER).ok()?;
-            let (text, result) = (message.text(), message.result().filter(|result| result.starts_with('{'))?);
-            let start = |part: &str| part.as_ptr() as usize - text.as_ptr() as usize;
-            let mark = format!("\"{MARK}\":{}", serde_json::json!(names));
-            let meta = serde_json::from_str::<Marked<'_>>(result).ok()?.meta.map(RawValue::get);
-            let meta = meta.filter(|meta| meta.starts_with('{'));
-            let comma = |object: &str| if object[1..].trim_start().starts_with('}') { "" } else { "," };
-            Some(match meta {
-                Some(meta) => (start(meta) + 1, format!("{mark}{}", comma(meta))),
-                None => (start(result) + 1, format!("\"_meta\":{{{mark}}}{}", comma(result))),
-            })
-        });
-        if let Some((at, text)) = place.flatten() {
-            answer.splice(at..at, text.into_bytes());
+            let result = message.result()?;
+            let start = result.as_ptr() as usize - message.text().as_ptr() as usize;
+            // Read into maps: what a server says twice, or in our name, does not stand beside the sign.
+            let mut fields: Fields = serde_json::from_str(result).ok()?;
+            let meta = fields.get("_meta").and_then(|meta| serde_json::from_str::<Fields>(meta.get()).ok());
+            let mut meta = meta.unwrap_or_default();
+            meta.insert(MARK.to_owned(), to_raw_value(&names).ok()?);
+            fields.insert("_meta".to_owned(), to_raw_value(&meta).ok()?);
+            Some((start..start + result.len(), serde_json::to_vec(&fields).ok()?))
+        };
+        if let Some((place, result)) = marked() {
+            answer.splice(place, result);
         }
         answer
     }
 }
 
+/// An object of which only the names are read.
+type Fields = BTreeMap<String, Box<RawValue>>;
+
 /// Whether JSON text holds characters without width, marks that turn the direction of reading, or tags, as they are or as
 /// escapes. Those that ordinary writing needs (joiners in emoji and in Indic and Persian words, left-to-right marks) are fine.
 pub(super) fn invisible(text: &[u8]) -> bool {
     // Most answers are plain ASCII, and most of those without an escape: both are found out fast.
-    let plain = !text.is_ascii() && std::str::from_utf8(text).is_ok_and(|text| text.chars().any(hidden));
+    let plain = !text.is_ascii() && std::str::from_utf8(text).is_ok_and(unseen);
     plain || escaped(text)
 }
 
+/// A selector chooses between two forms of the character before it; one after another says something else.
+fn unseen(text: &str) -> bool {
+    let mut before = false;
+    text.chars().any(|c| {
+        let again = std::mem::replace(&mut before, selector(c));
+        hidden(c) || (again && before)
+    })
+}
+
+fn selector(c: char) -> bool {
+    matches!(c, '\u{fe00}'..='\u{fe0f}' | '\u{e0100}'..='\u{e01ef}')
+}
+
 fn hidden(c: char) -> bool {
-    matches!(c, '\u{200b}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2064}' | '\u{2066}'..='\u{2069}' | '\u{feff}'
-        | '\u{e0000}'..='\u{e007f}')
+    matches!(c, '\u{115f}' | '\u{1160}' | '\u{180e}' | '\u{200b}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
+        | '\u{3164}' | '\u{feff}' | '\u{ffa0}' | '\u{e0000}'..='\u{e007f}')
 }
 
 fn escaped(text: &[u8]) -> bool {
@@ -123,6 +136,11 @@ mod tests {
             (r#""result":{ }"#, serde_json::json!({})),
             (r#""result":{"a":1,"_meta":{}}"#, serde_json::json!({"a": 1})),
             (r#""result":{"x":{"_meta":{"y":1}},"_meta": {"k":2}}"#, serde_json::json!({"x": {"_meta": {"y": 1}}})),
+            // Who would rather not be marked.
+            (r#""result":{"_meta":{"io.agentopia/flags":[]}}"#, serde_json::json!({})),
+            (r#""result":{"_meta":{"io.agentopia/flags":1,"io.agentopia\/flags":[]}}"#, serde_json::json!({})),
+            (r#""result":{"a":1,"_meta":null}"#, serde_json::json!({"a": 1})),
+            (r#""result":{"a":1,"_meta":5}"#, serde_json::json!({"a": 1})),
         ] {
             let mut seen = marked(flags, result)["result"].take();
             assert_eq!(seen["_meta"][MARK], mark, "{result}");
@@ -141,14 +159,27 @@ mod tests {
             "x\u{2066}y",
             "\u{feff}",
             "\u{e0041}\u{e0042}",
+            "😀\u{e0148}\u{e0155}",
+            "a\u{fe01}\u{fe02}",
+            "\u{3164}",
             r"a\u200Bb",
             r"\udb40\udc41",
             r"\\\u202e",
         ] {
             assert!(invisible(text.as_bytes()), "{text:?}");
         }
-        for text in ["plain", "größe", "👩\u{200d}💻", "می\u{200c}خواهم", r"\\u200b", r"\n\u00e9\u2014", r"\u20", "\\"]
-        {
+        for text in [
+            "plain",
+            "größe",
+            "葛\u{e0100}城",
+            "❤\u{fe0f}\u{200d}🔥",
+            "👩\u{200d}💻",
+            "می\u{200c}خواهم",
+            r"\\u200b",
+            r"\n\u00e9\u2014",
+            r"\u20",
+            "\\",
+        ] {
             assert!(!invisible(text.as_bytes()), "{text:?}");
         }
     }

@@ -34,12 +34,12 @@ mod questions;
 mod record;
 mod registry;
 mod rounds;
-mod scrub;
 mod seal;
 mod send;
 mod serve;
 mod sessions;
 mod stream;
+mod unread;
 mod wishes;
 
 #[cfg(test)]
@@ -73,6 +73,8 @@ pub struct Settings {
     pub max_body: usize,
     /// Bytes of bodies that may be held at once; further requests wait.
     pub max_held: usize,
+    /// Bytes of answers that their clients have not taken yet; further ones are withheld.
+    pub max_unread: usize,
     /// How long a body may take to arrive.
     pub body_timeout: Duration,
     /// How long a call may take.
@@ -88,6 +90,7 @@ impl Default for Settings {
         Self {
             max_body: 4 << 20,
             max_held: 64 << 20,
+            max_unread: 128 << 20,
             body_timeout: Duration::from_secs(30),
             call_timeout: Duration::from_secs(300),
             hosts: Vec::new(),
@@ -124,6 +127,7 @@ pub(crate) struct Inner {
     parked: parked::Parked,
     seal: seal::Seal,
     room: Semaphore,
+    unread: Arc<Semaphore>,
     streams: Arc<Semaphore>,
 }
 
@@ -154,6 +158,7 @@ impl Gateway {
         let Parts { registry, verifier, requests, control, records, heard, settings } = parts;
         Self(Arc::new(Inner {
             room: Semaphore::new(settings.max_held.max(settings.max_body)),
+            unread: Arc::new(Semaphore::new(settings.max_unread)),
             registry,
             verifier,
             requests,

@@ -14,7 +14,7 @@ use mcp::{
 };
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
-use std::sync::Arc;
+use std::{collections::VecDeque, sync::Arc};
 use tokio::sync::broadcast::{Receiver, error::RecvError};
 
 const SUBSCRIPTION: &str = "io.modelcontextprotocol/subscriptionId";
@@ -25,6 +25,8 @@ pub(super) struct News {
     connection: Connection,
     events: Receiver<Event>,
     wish: Wish,
+    /// To be told instead of what was lost.
+    instead: VecDeque<Value>,
 }
 
 enum Wish {
@@ -70,7 +72,8 @@ impl News {
 
     fn new(registry: &Registry, server: &Server, wish: Wish) -> Self {
         let (connection, events) = (server.connection.clone(), server.connection.events());
-        Self { registry: registry.clone(), server: server.name.clone(), connection, events, wish }
+        let (registry, server) = (registry.clone(), server.name.clone());
+        Self { registry, server, connection, events, wish, instead: VecDeque::new() }
     }
 
     pub(super) fn allowed(&self, gateway: &Gateway, checked: &Checked) -> bool {
@@ -85,11 +88,7 @@ impl News {
         }
         self.connection = server.connection.clone();
         self.events = self.connection.events();
-        let resources = match &self.wish {
-            Wish::Session(session) => session.watched(),
-            Wish::Stream { watches, .. } => watches.iter().map(|(uri, _)| uri.clone()).collect(),
-        };
-        for resource in resources {
+        for resource in self.watched() {
             let Ok(watch) = self.connection.watch(&resource).await else { continue };
             match &mut self.wish {
                 Wish::Session(session) => drop(session.watch(&resource, watch)),
@@ -103,16 +102,38 @@ impl News {
 
     /// The next message; none when it is not for this stream. Cancel-safe.
     pub(super) async fn next(&mut self) -> Option<Vec<u8>> {
-        let message = match self.events.recv().await {
-            Ok(Event::ListChanged(kind)) => self.changed(kind),
-            Ok(Event::Notification(line)) => self.notice(&line),
-            // What was lost cannot be told; a list is asked for again anyhow.
-            Err(RecvError::Lagged(_)) => None,
-            // Until there is another connection.
-            Err(RecvError::Closed) => std::future::pending().await,
+        let message = match self.instead.pop_front() {
+            Some(message) => Some(message),
+            None => match self.events.recv().await {
+                Ok(Event::ListChanged(kind)) => self.changed(kind),
+                Ok(Event::Notification(line)) => self.notice(&line),
+                Err(RecvError::Lagged(_)) => {
+                    self.instead = self.anything();
+                    None
+                }
+                // Until there is another connection.
+                Err(RecvError::Closed) => std::future::pending().await,
+            },
         };
         let whole = |text: &[u8]| Message::parse(text, Limits::ANSWER).is_ok();
         self.registry.snapshot().scrubber.json(message?.to_string().into_bytes(), whole)
+    }
+
+    fn watched(&self) -> Vec<String> {
+        match &self.wish {
+            Wish::Session(session) => session.watched(),
+            Wish::Stream { watches, .. } => watches.iter().map(|(uri, _)| uri.clone()).collect(),
+        }
+    }
+
+    /// That whatever can change may have changed.
+    fn anything(&self) -> VecDeque<Value> {
+        let lists = ["prompts", "resources"].into_iter().filter_map(|kind| self.changed(kind));
+        let resources = self.watched().into_iter().filter_map(|uri| {
+            let told = json!({"jsonrpc": "2.0", "method": "notifications/resources/updated", "params": {"uri": uri}});
+            self.notice(told.to_string().as_bytes())
+        });
+        lists.chain(resources).collect()
     }
 
     fn changed(&self, kind: &str) -> Option<Value> {
@@ -137,11 +158,7 @@ impl News {
         let message = Message::parse(line, Limits::ANSWER).ok()?;
         let params = message.params().unwrap_or("{}");
         let wanted = match (message.method.as_deref()?, &self.wish) {
-            ("notifications/resources/updated", Wish::Session(session)) => about(message.target()?, &session.watched()),
-            ("notifications/resources/updated", Wish::Stream { watches, .. }) => {
-                let watched: Vec<String> = watches.iter().map(|(uri, _)| uri.clone()).collect();
-                about(message.target()?, &watched)
-            }
+            ("notifications/resources/updated", _) => about(message.target()?, &self.watched()),
             ("notifications/message", Wish::Session(session)) => {
                 level(params).is_none_or(|level| session.level().is_none_or(|least| level >= least))
             }

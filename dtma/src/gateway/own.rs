@@ -169,10 +169,13 @@ pub(super) fn unwrap_call(message: &Message<'_>) -> Result<Vec<u8>, String> {
         mcp::message::named_arguments(message.arguments().unwrap_or("{}")).map_err(|refused| refused.to_string())?;
     let name = Value::from(name.ok_or("name is missing")?);
     let id = message.id().map_or("0", |id| id.as_json());
-    let meta = message.meta().map(|meta| format!(",\"_meta\":{meta}")).unwrap_or_default();
     let inner = inner.unwrap_or("{}");
+    // What it was asked for is the call's, too.
+    let state = message.state().map(|state| Value::from(state).to_string());
+    let more = [("_meta", message.meta()), ("inputResponses", message.inputs()), ("requestState", state.as_deref())];
+    let more: String = more.iter().filter_map(|(key, text)| Some(format!(",\"{key}\":{}", (*text)?))).collect();
     Ok(format!(
-        "{{\"jsonrpc\":\"2.0\",\"id\":{id},\"method\":\"tools/call\",\"params\":{{\"name\":{name},\"arguments\":{inner}{meta}}}}}"
+        "{{\"jsonrpc\":\"2.0\",\"id\":{id},\"method\":\"tools/call\",\"params\":{{\"name\":{name},\"arguments\":{inner}{more}}}}}"
     )
     .into_bytes())
 }
@@ -183,4 +186,23 @@ fn arguments<'a, T: Deserialize<'a>>(message: &Message<'a>) -> Result<T, String>
 
 fn text(text: &str, is_error: bool) -> String {
     json!({"content": [{"type": "text", "text": text}], "isError": is_error}).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use mcp::json::Limits;
+
+    #[test]
+    fn a_call_within_a_call_brings_all_that_belongs_to_it() {
+        let outer = r#"{"jsonrpc":"2.0","id":"a","method":"tools/call","params":{"name":"call_tool",
+            "arguments":{"name":"one__x","arguments":{"y":1}},"inputResponses":{"e":{"action":"accept"}},
+            "requestState":"a \"b\"","_meta":{"k":1}}}"#;
+        let inner = unwrap_call(&Message::parse(outer.as_bytes(), Limits::REQUEST).unwrap()).unwrap();
+        let inner = Message::parse(&inner, Limits::REQUEST).unwrap();
+        assert_eq!((inner.target(), inner.arguments()), (Some("one__x"), Some(r#"{"y":1}"#)));
+        assert_eq!((inner.state(), inner.meta()), (Some("a \"b\""), Some(r#"{"k":1}"#)));
+        assert_eq!(inner.inputs(), Some(r#"{"e":{"action":"accept"}}"#));
+        assert_eq!(inner.id().map(|id| id.as_json()), Some("\"a\""));
+    }
 }

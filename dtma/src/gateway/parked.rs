@@ -21,6 +21,7 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError},
 };
 use tokio::time::sleep_until;
+use tokio_util::task::AbortOnDropHandle;
 use uuid::Uuid;
 
 /// Calls that may wait for their clients, in all and of one agent.
@@ -35,6 +36,8 @@ struct Held {
     exchange: Exchange,
     question: Said,
     agent: AgentId,
+    /// Ends the wait.
+    _watching: AbortOnDropHandle<()>,
 }
 
 impl Parked {
@@ -42,13 +45,17 @@ impl Parked {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn hold(&self, handle: String, held: Held) -> Result<(), Box<Held>> {
+    /// Holds a call until it is taken, its time is over, or its capability is revoked.
+    fn hold(&self, handle: &str, exchange: Exchange, question: Said) -> Result<(), Box<Exchange>> {
+        let agent = exchange.checked.agent();
         let mut all = self.lock();
-        let of_one = all.values().filter(|other| other.agent == held.agent).count();
+        let of_one = all.values().filter(|other| other.agent == agent).count();
         if all.len() >= MOST || of_one >= MOST_OF_ONE {
-            return Err(Box::new(held));
+            return Err(Box::new(exchange));
         }
-        all.insert(handle, held);
+        // It cannot look before the call is there: that takes the lock.
+        let watching = AbortOnDropHandle::new(tokio::spawn(watch(&exchange, handle.to_owned())));
+        all.insert(handle.to_owned(), Held { exchange, question, agent, _watching: watching });
         Ok(())
     }
 
@@ -86,14 +93,18 @@ pub(super) fn park(exchange: Exchange, question: Said) -> Vec<u8> {
     let Some(answer) = exchange.clean(reply::result(&id, &result)) else {
         return reply::error(Some(&id), code::INTERNAL, WITHHELD, None);
     };
-    let gateway = exchange.gateway.clone();
-    let (until, checked, mut heard) = (exchange.until, exchange.checked.clone(), exchange.heard.clone());
-    let held = Held { agent: checked.agent(), exchange, question };
-    if let Err(mut held) = gateway.parked.hold(handle.clone(), held) {
-        held.exchange.entry.note(Outcome::Unavailable);
+    if let Err(mut exchange) = exchange.gateway.clone().parked.hold(&handle, exchange, question) {
+        exchange.entry.note(Outcome::Unavailable);
         return reply::error(Some(&id), code::INTERNAL, "too many calls wait for their clients", None);
     }
-    tokio::spawn(async move {
+    answer
+}
+
+/// Gives a call up that nobody comes back for.
+fn watch(exchange: &Exchange, handle: String) -> impl Future<Output = ()> + use<> {
+    let (gateway, until) = (exchange.gateway.clone(), exchange.until);
+    let (checked, mut heard) = (exchange.checked.clone(), exchange.heard.clone());
+    async move {
         let outcome = tokio::select! {
             // Cancel-safe: both only look.
             () = sleep_until(until) => Outcome::TimedOut,
@@ -103,8 +114,7 @@ pub(super) fn park(exchange: Exchange, question: Said) -> Vec<u8> {
         if let Some(mut held) = held {
             held.exchange.entry.note(outcome);
         }
-    });
-    answer
+    }
 }
 
 /// The call goes on with what its client brought; an error is the answer to it.

@@ -1,6 +1,6 @@
 //! The servers that can be called now. Readers take a snapshot and hold no lock while they work with it.
 
-use super::scrub::Scrubber;
+use crate::scrub::Scrubber;
 use mcp::{
     Connection,
     json::Limits,
@@ -155,23 +155,28 @@ impl Registry {
     }
 
     /// Asks a server for its tools again and offers what it says now; what changed is called no longer, because its
-    /// digest is another. True when something changed.
-    pub async fn refresh(&self, name: &str) -> Result<bool, mcp::Error> {
-        let Some(server) = self.get(name) else { return Ok(false) };
+    /// digest is another. What it says, when something changed.
+    pub async fn refresh(&self, name: &str) -> Result<Option<Vec<Tool>>, mcp::Error> {
+        let Some(server) = self.get(name) else { return Ok(None) };
         let tools = server.connection.tools().await?;
         let same = tools.len() == server.tools.len()
             && tools.iter().all(|tool| server.tools.get(&*tool.name).is_some_and(|known| known.digest == tool.digest));
         if same || !self.get(name).is_some_and(|now| Arc::ptr_eq(&now, &server)) {
-            return Ok(false);
+            return Ok(None);
         }
         let (id, connection, secrets) = (server.id, server.connection.clone(), server.secrets.clone());
-        self.insert(name, ServerEntry { id, connection, tools, secrets });
-        Ok(true)
+        self.insert(name, ServerEntry { id, connection, tools: tools.clone(), secrets });
+        Ok(Some(tools))
     }
 
     /// Removes the values of every known secret from a line, e.g. of a log.
     pub fn scrub(&self, line: &str) -> String {
         self.snapshot().scrubber.line(line)
+    }
+
+    /// The number of the last change of what is offered.
+    pub(super) fn change_now(&self) -> u64 {
+        *self.0.changed.borrow()
     }
 
     /// Resolves with each change of what is offered.

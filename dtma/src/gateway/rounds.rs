@@ -3,9 +3,10 @@
 
 use super::{
     ear,
-    exchange::{Exchange, Step},
+    exchange::{Exchange, Step, cancelled},
     questions::Reply,
     record::Outcome,
+    send::{REVOKED, revoked},
 };
 use mcp::{
     Message,
@@ -126,13 +127,21 @@ impl Exchange {
         let rewrite = message.with_inputs(rewrite.of_client(said), &inputs, round.state.as_deref());
         let left = self.until.saturating_duration_since(Instant::now());
         let asker = self.client.asker(self.checked.agent());
-        let begun = self.server.connection.begin(&message, rewrite, left, asker).await;
-        match begun {
-            Ok(call) => {
-                self.call = Some(call);
-                None
-            }
-            Err(error) => Some(self.failed(&error)),
+        let mut heard = self.heard.clone();
+        tokio::select! {
+            biased;
+            // Not cancel-safe, and need not be: dropped, it was not sent, or is withdrawn.
+            begun = self.server.connection.begin(&message, rewrite, left, asker) => match begun {
+                Ok(call) => {
+                    self.call = Some(call);
+                    None
+                }
+                Err(error) => Some(self.failed(&error)),
+            },
+            // Cancel-safe: a permit that is not taken stays.
+            () = cancelled(&self.client) => Some(self.over(Outcome::Cancelled, "cancelled")),
+            // Cancel-safe: it only looks.
+            () = revoked(&self.gateway, &self.checked, &mut heard) => Some(self.over(Outcome::Revoked, REVOKED)),
         }
     }
 }

@@ -5,7 +5,7 @@ use super::{
     denial::{Denial, json},
     ear::{self, Ear},
     entry::{self, Called, Entry},
-    exchange::{Client, Exchange},
+    exchange::{Client, Exchange, cancelled},
     flags::{Flag, Flags, invisible},
     now, parked,
     questions::Questions,
@@ -14,6 +14,7 @@ use super::{
     rounds,
     seal::{self, Bound},
     sessions::UnderWay,
+    unread,
 };
 use axum::{http::StatusCode, response::Response};
 use capability::Checked;
@@ -30,6 +31,7 @@ use tokio::sync::watch;
 /// Bytes of arguments in a record, where they are recorded.
 const ARGUMENTS: usize = 4096;
 
+pub(super) const REVOKED: &str = "the capability was revoked during the call";
 pub(super) const WITHHELD: &str = "the answer held a credential and was withheld";
 
 /// What is being called, for the record.
@@ -111,7 +113,7 @@ pub(super) async fn send<'m>(
         // Cancel-safe: it only looks.
         () = revoked(caller.gateway, &caller.checked, &mut heard) => {
             gone.note(Outcome::Revoked);
-            return Err(Denial::rpc(Some(id), code::INTERNAL, "the capability was revoked during the call"));
+            return Err(Denial::rpc(Some(id), code::INTERNAL, REVOKED));
         }
     };
     match answer {
@@ -126,7 +128,7 @@ pub(super) async fn send<'m>(
             };
             let (status, body, flags) = deliver.answer(&answer, || target.bound(caller, message));
             gone.note_flagged(if answer.error().is_some() { Outcome::Failed } else { Outcome::Answered }, flags);
-            Ok(json(status, body))
+            Ok(unread::respond(caller.gateway, id, status, body))
         }
         Err(error) => {
             let (outcome, what) = failure(&error, limit == left);
@@ -169,8 +171,19 @@ async fn listen<'m>(
     let mut entry = Entry::new(gateway, &caller.checked, target.called(gateway));
     let until = tokio::time::Instant::now() + limit;
     let asker = client.asker(caller.checked.agent());
-    let begun = server.connection.begin(message, rewrite, limit, asker).await.map_err(|error| {
-        let (outcome, what) = failure(&error, limit < gateway.settings.call_timeout);
+    let mut heard = gateway.heard.clone();
+    let begun = tokio::select! {
+        biased;
+        // Not cancel-safe, and need not be: dropped, it was not sent, or is withdrawn.
+        begun = server.connection.begin(message, rewrite, limit, asker) => begun.map_err(|error| {
+            failure(&error, limit < gateway.settings.call_timeout)
+        }),
+        // Cancel-safe: a permit that is not taken stays.
+        () = cancelled(&client) => Err((Outcome::Cancelled, "cancelled")),
+        // Cancel-safe: it only looks.
+        () = revoked(gateway, &caller.checked, &mut heard) => Err((Outcome::Revoked, REVOKED)),
+    };
+    let begun = begun.map_err(|(outcome, what)| {
         entry.note(outcome);
         Denial::rpc(Some(&id), code::INTERNAL, what)
     })?;

@@ -11,12 +11,15 @@ use tokio::{
     sync::Semaphore,
     task::JoinSet,
 };
+use tokio_io_timeout::TimeoutWriter;
 use tokio_rustls::TlsAcceptor;
 
 /// Connections that may be open at once; further ones wait in the system's queue.
 const CONNECTIONS: usize = 16_384;
 /// How long a connection may be silent between requests, or take to send a request's head.
 const SILENCE: Duration = Duration::from_secs(75);
+/// How long a client may take nothing of what it is sent.
+const STUCK: Duration = Duration::from_secs(75);
 /// How long a client may take to agree on keys.
 const HANDSHAKE: Duration = Duration::from_secs(10);
 /// Room for a head, in which a capability of 64 KiB must fit.
@@ -80,6 +83,8 @@ where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let peer = Peer::new(address);
+    let mut stream = TimeoutWriter::new(stream);
+    stream.set_timeout(Some(STUCK));
     let service = service_fn(move |request: Request<Incoming>| {
         let answer = endpoint.answer(request.map(Body::new), &peer);
         async move { Ok::<_, Infallible>(answer.await) }
@@ -89,7 +94,7 @@ where
         .header_read_timeout(SILENCE)
         .max_buf_size(BUFFER)
         .max_headers(64)
-        .serve_connection(TokioIo::new(stream), service)
+        .serve_connection(TokioIo::new(Box::pin(stream)), service)
         .await;
     if let Err(error) = served {
         tracing::debug!(%error, "a connection ended");

@@ -1,7 +1,7 @@
 //! Sessions of the revisions before 2026-07-28. A session belongs to an agent, not to a token, so it outlives the
 //! quarter of an hour that a token does; every request still shows a token.
 
-use super::{ability::Abilities, now, questions::Reply};
+use super::{ability::Abilities, questions::Reply};
 use mcp::{
     Level, Version,
     connection::{Asker, Watch},
@@ -20,8 +20,9 @@ use uuid::Uuid;
 /// Sessions that may be open, in all and of one agent.
 const MOST: usize = 10_000;
 const MOST_OF_ONE: usize = 2_000;
-/// Seconds without a request after which a session may make room for another.
+/// Seconds without a request or a stream after which a session is over, and between two looks for such sessions.
 const IDLE: i64 = 3600;
+const LOOK: i64 = 60;
 /// Questions that may wait for one client's answers.
 pub(super) const ASKED: usize = 32;
 /// Resources that one session may watch, and pages on which it may be expected.
@@ -39,6 +40,8 @@ pub(super) struct Session {
     /// The one server that it is about, or none for all.
     scope: Option<Arc<str>>,
     used: AtomicI64,
+    /// The change of what is offered that its client knows of.
+    told: AtomicU64,
     /// Calls under way, by the client's own id.
     calls: Mutex<HashMap<Arc<str>, Arc<Notify>>>,
     /// What the client was asked, by our id (JSON text): whoever asked calls it otherwise, and hears the answer.
@@ -54,11 +57,31 @@ pub(super) struct Session {
 }
 
 #[derive(Default)]
-pub(super) struct Sessions(Mutex<HashMap<Arc<str>, Arc<Session>>>);
+pub(super) struct Sessions {
+    open: Mutex<HashMap<Arc<str>, Arc<Session>>>,
+    /// When it was last looked for those that are over.
+    looked: AtomicI64,
+}
 
 impl Sessions {
     fn lock(&self) -> MutexGuard<'_, HashMap<Arc<str>, Arc<Session>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.open)
+    }
+
+    /// Ends those that nobody has used for long: what they watch is watched no more.
+    fn tidy(&self, now: i64) {
+        let mut over = Vec::new();
+        // Streams and calls under way hold theirs.
+        let idle = |session: &Arc<Session>| session.used.load(Relaxed) < now - IDLE && Arc::strong_count(session) == 1;
+        self.lock().retain(|_, session| {
+            let keep = !idle(session);
+            if !keep {
+                over.push(session.clone());
+            }
+            keep
+        });
+        // Outside of the lock: the end of a subscription is told to its server.
+        drop(over);
     }
 
     pub(super) fn len(&self) -> usize {
@@ -72,7 +95,12 @@ impl Sessions {
         scope: Option<&str>,
         version: Version,
         abilities: Abilities,
+        now: i64,
     ) -> Option<Arc<Session>> {
+        if now - self.looked.load(Relaxed) >= LOOK {
+            self.looked.store(now, Relaxed);
+            self.tidy(now);
+        }
         let random = Uuid::new_v4();
         let id: Arc<str> = random.simple().to_string().into();
         let session = Arc::new(Session {
@@ -82,7 +110,8 @@ impl Sessions {
             abilities,
             agent,
             scope: scope.map(Into::into),
-            used: AtomicI64::new(now()),
+            used: AtomicI64::new(now),
+            told: AtomicU64::new(0),
             calls: Mutex::default(),
             asked: Mutex::default(),
             next: AtomicU64::new(1),
@@ -94,11 +123,7 @@ impl Sessions {
         let mut sessions = self.lock();
         let own = |sessions: &HashMap<_, Arc<Session>>| sessions.values().filter(|s| s.agent == agent).count();
         if sessions.len() >= MOST || own(&sessions) >= MOST_OF_ONE {
-            let dead = now() - IDLE;
-            sessions.retain(|_, session| session.used.load(Relaxed) > dead);
-            if sessions.len() >= MOST || own(&sessions) >= MOST_OF_ONE {
-                return None;
-            }
+            return None;
         }
         sessions.insert(id, session.clone());
         Some(session)
@@ -138,6 +163,11 @@ impl Session {
     pub(super) async fn ended(&self) {
         // An error means that the sender is gone, which it is not while we are here.
         let _ = self.ended.subscribe().wait_for(|ended| *ended).await;
+    }
+
+    /// Its client knows of what is offered, up to this change; true when it did not.
+    pub(super) fn tell(&self, change: u64) -> bool {
+        self.told.swap(change, Relaxed) != change
     }
 
     pub(super) fn level(&self) -> Option<Level> {

@@ -39,7 +39,15 @@ fn answer(gateway: &Gateway, server: Option<&str>, request: &Request) -> Result<
     if modern || !matches!(*request.method(), Method::GET | Method::DELETE) {
         return Err(Denial::http(StatusCode::METHOD_NOT_ALLOWED, "only POST is taken here", "Send a POST."));
     }
-    let mut caller = Caller { gateway, headers, checked, server, stateless: false, session: None, now: now() };
+    let mut caller = Caller {
+        gateway,
+        headers,
+        checked,
+        server,
+        stateless: false,
+        session: None,
+        now: gateway.verifier.time(now()),
+    };
     let session = dispatch::session(&caller, headers)?;
     if request.method() == Method::DELETE {
         gateway.sessions.close(&session);
@@ -55,7 +63,9 @@ fn answer(gateway: &Gateway, server: Option<&str>, request: &Request) -> Result<
     let changed = json!({"jsonrpc": "2.0", "method": "notifications/tools/list_changed"});
     caller.session = Some(session.clone());
     let news = News::of_session(&caller, &session);
-    events(&caller, None, Some(changed.to_string()), news)
+    // What changed while it had no stream is told with the first.
+    let missed = session.tell(gateway.registry.change_now()).then(|| changed.to_string());
+    events(&caller, missed, Some(changed.to_string()), news)
 }
 
 #[derive(Default, Deserialize)]
@@ -153,6 +163,9 @@ impl State {
                         changed.ok()?;
                         if let Some(news) = &mut state.news {
                             news.follow(&state.gateway).await;
+                        }
+                        if let Some(session) = &state.session {
+                            session.tell(*state.changes.borrow_and_update());
                         }
                         if let Some(changed) = &state.changed {
                             return Some((Ok(Event::default().data(&**changed)), state));

@@ -107,9 +107,11 @@ impl CheckIn {
             self.heart.beat(TURN);
             let begun = Instant::now();
             let mut apart = APART;
+            let mut heard = false;
             let (request, tools) = self.request(sequence, &told);
             let wait = match self.device.post("/api/toolboxes/checkin", self.now(), &request).await {
                 Ok(reply) => {
+                    heard = true;
                     self.heart.succeeded();
                     backoff.reset();
                     told = tools;
@@ -127,8 +129,8 @@ impl CheckIn {
             let until = begun + wait;
             self.heart.beat(wait + TURN);
             tokio::select! {
-                // Cancel-safe: a change stays marked.
-                changed = self.changed.changed() => {
+                // Cancel-safe: a change stays marked. Nobody hears it as long as the control plane is away.
+                changed = self.changed.changed(), if heard => {
                     if changed.is_err() {
                         return;
                     }

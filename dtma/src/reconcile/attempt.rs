@@ -21,7 +21,8 @@ const GRACE: u32 = 2;
 
 /// While Docker does not answer.
 const LOOK: Duration = Duration::from_secs(2);
-/// Times that a container which served before and runs still is attached to again, when its output ends at once.
+/// Times that a container which an earlier daemon started, and which runs still, is taken over again before it is given up: it
+/// may be busy with one call for a while, or the way to it may not be free at once.
 const TRIES: u32 = 5;
 
 /// What the end of an attempt says of the server.
@@ -59,7 +60,6 @@ pub(super) struct Attempt {
     pinning: Option<Pin>,
     /// How long a container had run when it was adopted.
     ran_before: Duration,
-    /// Attempts in a row without its tools.
     lost: u32,
 }
 
@@ -70,21 +70,21 @@ struct Stopped {
     log: Option<Vec<String>>,
     /// It was Docker that failed, not the server.
     docker: bool,
-    /// Its output ended.
-    closed: bool,
     /// It was Docker that did not answer.
     unknown: bool,
 }
 
 impl From<String> for Stopped {
     fn from(detail: String) -> Self {
-        Self { detail, exit_code: None, log: None, docker: false, closed: false, unknown: false }
+        Self { detail, exit_code: None, log: None, docker: false, unknown: false }
     }
 }
 
 impl From<docker::Error> for Stopped {
     fn from(error: docker::Error) -> Self {
-        Self { docker: true, unknown: error.is_unreachable(), ..error.to_string().into() }
+        // Pipes that are gone stay so, whatever Docker says.
+        let docker = !matches!(error, docker::Error::Pipes { .. });
+        Self { docker, unknown: error.is_unreachable(), ..error.to_string().into() }
     }
 }
 
@@ -112,6 +112,11 @@ impl Attempt {
         }
     }
 
+    /// Attempts in a row without its tools.
+    pub(super) fn lost(&self) -> u32 {
+        self.lost
+    }
+
     pub(super) async fn once(&mut self, adopt: Option<String>) -> Ended {
         let begun = Instant::now();
         self.tail.begin();
@@ -122,7 +127,7 @@ impl Attempt {
             Err(stopped) => stopped,
         };
         self.lost = if listed.is_some() { 0 } else { self.lost + 1 };
-        let way = stopped.docker || stopped.closed && adopted && self.lost <= TRIES;
+        let way = stopped.docker || adopted && self.lost <= TRIES;
         let unknown = if stopped.unknown { End::Unknown } else { End::Over };
         let (end, exit_code, detail) = match self.last_words(listed.is_some(), way).await {
             Some(LastWords { end, exit_code, detail }) => {
@@ -186,12 +191,7 @@ impl Attempt {
         let opened = timeout(ANSWER, shop.wire.run(opening)).await;
         let opened = match opened {
             Ok(Ok(opened)) => opened,
-            Ok(Err(mcp::Error::Closed)) => {
-                return Err(Stopped {
-                    closed: true,
-                    ..Stopped::from("it ended before its tools were listed".to_owned())
-                });
-            }
+            Ok(Err(mcp::Error::Closed)) => return Err("it ended before its tools were listed".to_owned().into()),
             Ok(Err(error)) => return Err(with_source(&error).into()),
             Err(_) => return Err(format!("it did not list its tools within {} s", ANSWER.as_secs()).into()),
         };

@@ -8,11 +8,17 @@ use protocol::{
     chat::Secret,
     server::{ServerSpec, Tool},
 };
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
-    sync::broadcast::{Receiver, error::RecvError},
+    sync::broadcast::{
+        Receiver,
+        error::{RecvError, TryRecvError},
+    },
 };
+
+/// Between two looks at a server's tools, however often it says that they have changed.
+const BETWEEN: Duration = Duration::from_secs(1);
 
 /// A server whose tools were listed.
 pub(super) struct Opened {
@@ -56,13 +62,10 @@ pub(super) async fn until_it_ends(
     started_at: impl Future<Output = Option<Timestamp>>,
 ) {
     let Opened { connection, mut events, tools } = opened;
-    let secrets = Arc::new(secrets);
-    let offer = |tools: Vec<Tool>| {
-        let (connection, secrets) = (connection.clone(), secrets.clone());
-        shop.registry.insert(&spec.name, ServerEntry { id: spec.id, connection, tools, secrets });
-    };
     let _offered = Offered { shop, name: &spec.name, connection: connection.clone() };
-    offer(tools.clone());
+    let entry =
+        ServerEntry { id: spec.id, connection: connection.clone(), tools: tools.clone(), secrets: Arc::new(secrets) };
+    shop.registry.insert(&spec.name, entry);
     let started_at = started_at.await;
     let report = |tools: Vec<Tool>| {
         shop.statuses.update(spec.id, |status| {
@@ -77,15 +80,20 @@ pub(super) async fn until_it_ends(
             () = connection.closed() => return,
             // Cancel-safe: a broadcast receiver loses nothing.
             event = events.recv() => match event {
-                Ok(Event::ListChanged("tools")) | Err(RecvError::Lagged(_)) => {
-                    if let Ok(tools) = connection.tools().await {
-                        offer(tools.clone());
-                        report(tools);
-                    }
-                }
-                Ok(_) => {}
+                Ok(Event::ListChanged("tools")) | Err(RecvError::Lagged(_)) => {}
+                Ok(_) => continue,
                 Err(RecvError::Closed) => return,
             },
+        }
+        // One look answers all that was said before it.
+        while matches!(events.try_recv(), Ok(_) | Err(TryRecvError::Lagged(_))) {}
+        if let Ok(Some(tools)) = shop.registry.refresh(&spec.name).await {
+            report(tools);
+        }
+        tokio::select! {
+            // Cancel-safe, both: they only look, or wait.
+            () = connection.closed() => return,
+            () = tokio::time::sleep(BETWEEN) => {}
         }
     }
 }

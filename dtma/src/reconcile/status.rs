@@ -48,11 +48,16 @@ impl Statuses {
     }
 
     pub fn update(&self, server: ServerId, work: impl FnOnce(&mut ServerStatus)) {
-        self.change(|servers| {
-            if let Some(entry) = servers.get_mut(&server) {
-                work(&mut entry.status);
-            }
-        });
+        let changed = {
+            let mut servers = self.lock();
+            let Some(entry) = servers.get_mut(&server) else { return };
+            let before = entry.status.clone();
+            work(&mut entry.status);
+            entry.status != before
+        };
+        if changed {
+            self.0.changed.send_modify(|count| *count += 1);
+        }
     }
 
     /// Keeps only servers that are still wanted.
@@ -127,4 +132,37 @@ pub(super) fn running(status: &mut ServerStatus, tools: Vec<Tool>) {
     status.exit_code = None;
     status.log_tail = vec![];
     status.tools = Some(tools);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use protocol::server::Source;
+    use std::collections::BTreeMap;
+
+    #[test]
+    fn only_a_change_is_told() {
+        let spec = ServerSpec {
+            id: ServerId::new(),
+            name: "one".to_owned(),
+            source: Source::Oci { image: "x".to_owned() },
+            args: Vec::new(),
+            env: BTreeMap::new(),
+            secrets: Vec::new(),
+            hosts: Vec::new(),
+            revision: 1,
+        };
+        let statuses = Statuses::default();
+        statuses.begin(&spec, ServerState::Starting);
+        let mut changes = statuses.changes();
+        let mut update = |detail: &str| {
+            statuses.update(spec.id, |status| status.detail = Some(detail.to_owned()));
+            let changed = changes.has_changed().expect("it lives");
+            changes.mark_unchanged();
+            changed
+        };
+        assert!(update("a"));
+        assert!(!update("a"));
+        assert!(update("b"));
+    }
 }

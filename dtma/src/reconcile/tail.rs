@@ -1,6 +1,6 @@
 //! The last lines that a server wrote to standard error, known secrets removed before they are kept.
 
-use base64::{Engine, prelude::BASE64_STANDARD};
+use crate::scrub::Scrubber;
 use protocol::chat::Secret;
 use std::{
     collections::VecDeque,
@@ -13,9 +13,6 @@ const LINES: usize = 200;
 const WIDTH: usize = 2_000;
 /// Lines in a report.
 const REPORTED: usize = 20;
-/// Shorter values would be found everywhere by chance.
-const SHORTEST_SECRET: usize = 6;
-const INSTEAD: &str = "[redacted]";
 
 pub type Line = Arc<str>;
 
@@ -29,23 +26,29 @@ struct Inner {
     run: usize,
     /// Bytes of a line that is not complete.
     rest: Vec<u8>,
-    hidden: Vec<Secret>,
+    hidden: Scrubber,
     live: broadcast::Sender<Line>,
 }
 
 impl Default for Tail {
     fn default() -> Self {
         let live = broadcast::channel(256).0;
-        Self(Arc::new(Mutex::new(Inner { lines: VecDeque::new(), run: 0, rest: Vec::new(), hidden: Vec::new(), live })))
+        Self(Arc::new(Mutex::new(Inner {
+            lines: VecDeque::new(),
+            run: 0,
+            rest: Vec::new(),
+            hidden: Scrubber::default(),
+            live,
+        })))
     }
 }
 
 impl Tail {
     /// Values that are never kept, from now on.
     pub fn hide<'a>(&self, secrets: impl Iterator<Item = &'a Secret>) {
-        let long = secrets.map(Secret::expose).filter(|value| value.len() >= SHORTEST_SECRET);
-        let forms = long.flat_map(|value| [Secret::new(value.to_owned()), Secret::new(BASE64_STANDARD.encode(value))]);
-        self.inner(|inner| inner.hidden = forms.collect());
+        let server = Arc::from("");
+        let hidden = Scrubber::new(secrets.map(|secret| (&server, secret)));
+        self.inner(|inner| inner.hidden = hidden);
     }
 
     pub fn push(&self, bytes: &[u8]) {
@@ -90,13 +93,12 @@ impl Tail {
 impl Inner {
     fn end_line(&mut self) {
         let bytes = std::mem::take(&mut self.rest);
-        let mut text = String::from_utf8_lossy(&bytes).trim_end().to_owned();
+        let text = String::from_utf8_lossy(&bytes);
+        let text = text.trim_end();
         if text.is_empty() {
             return;
         }
-        for secret in &self.hidden {
-            text = text.replace(secret.expose(), INSTEAD);
-        }
+        let text = self.hidden.line(text);
         // Control characters could play with the reader's terminal.
         let line: Line = text.chars().filter(|c| !c.is_control() || *c == '\t').take(WIDTH).collect::<String>().into();
         if self.lines.len() == LINES {

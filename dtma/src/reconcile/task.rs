@@ -16,8 +16,9 @@ use std::{
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-/// Until a container whose streams were lost is attached to again.
+/// Until a container whose streams were lost is attached to again; longer each time, up to so many times as long.
 const AGAIN: Duration = Duration::from_secs(1);
+const LONGER: u32 = 60;
 
 /// The container that the task has at the moment, for the plan.
 #[derive(Clone, Default)]
@@ -93,7 +94,7 @@ impl Life {
                 End::StillRuns => {
                     tracing::warn!(server = %spec.name, why = %ended.detail, "a server runs and is not reached; attaching again");
                     shop.statuses.update(spec.id, |status| status.detail = Some(ended.detail));
-                    tokio::time::sleep(AGAIN).await;
+                    tokio::time::sleep(AGAIN * attempt.lost().clamp(1, LONGER)).await;
                     adopt = self.holding.get();
                 }
                 End::Over => {

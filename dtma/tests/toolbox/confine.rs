@@ -1,8 +1,10 @@
 //! What a server in its container can and cannot do.
 
 use crate::support::{Plane, Toolbox, docker, running, scripted, sh};
+use dtma::egress::{Firewall, Guard};
 use protocol::server::{ServerState, Source};
 use serde_json::{Value, json};
+use std::time::Duration;
 use tokio::{io::AsyncWriteExt, net::TcpListener};
 
 /// A public host that the machine reaches: where the packages come from.
@@ -86,6 +88,42 @@ async fn a_server_with_hosts_reaches_those_and_nothing_else() {
     let client = plane.client(std::slice::from_ref(&spec));
     let answer = call(&client, "guest__fetch", json!({"url": format!("https://{PUBLIC}/")})).await;
     assert!(answer.starts_with("status "), "{answer}");
+}
+
+/// As a reload of the machine's own firewall does, and as another program that puts its rules first.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rules_that_were_thrown_away_are_put_back_and_never_become_more() {
+    if !docker() || Firewall::keep().await != Guard::Kept {
+        eprintln!("SKIPPED: no firewall rules can be set here");
+        return;
+    }
+    let (told, mut trouble) = tokio::sync::watch::channel(Some("as at a start without them".to_owned()));
+    let watching = tokio::spawn(async move { Firewall::watch(Duration::from_millis(50), || true, &told).await });
+    trouble.wait_for(Option::is_none).await.unwrap();
+    let back = async || {
+        for _ in 0..200 {
+            if Firewall::look().await == Guard::Kept {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        panic!("they are not put back: {:?}", Firewall::look().await);
+    };
+    let ways = || sh("iptables", &["-S", "INPUT"]).matches("-j AGENTOPIA-INPUT").count();
+    sh("iptables", &["-w", "5", "-F", "AGENTOPIA-INPUT"]);
+    back().await;
+    sh("iptables", &["-w", "5", "-D", "INPUT", "-i", "agt+", "-j", "AGENTOPIA-INPUT"]);
+    back().await;
+    let first = ["-i", "lo", "-s", "198.18.255.254", "-m", "comment", "--comment", "first", "-j", "ACCEPT"];
+    for _ in 0..3 {
+        sh("iptables", &[&["-w", "5", "-I", "INPUT"], &first[..]].concat());
+        back().await;
+        assert_eq!(ways(), 1);
+    }
+    watching.abort();
+    for _ in 0..3 {
+        sh("iptables", &[&["-w", "5", "-D", "INPUT"], &first[..]].concat());
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -64,7 +64,10 @@ async fn what_happened_is_told_though_answers_are_lost_and_the_daemon_is_killed(
     plane.until("calls are told", 15, |inner| (calls(inner, "answered") == 5).then_some(())).await;
     plane.until("a refusal is told", 15, |inner| (calls(inner, "refused") == 1).then_some(())).await;
     toolbox.kill();
-    let (before, checkins) = (plane.inner().events.len(), plane.inner().checkins.len());
+    let (before, checkins) = {
+        let inner = plane.inner();
+        (inner.events.len(), inner.checkins.len())
+    };
     plane.inner().deaf = None;
     toolbox.run();
     let adopted =

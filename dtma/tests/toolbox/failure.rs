@@ -3,7 +3,10 @@
 use crate::support::{Plane, Toolbox, docker, npx, running, scripted, uvx};
 use protocol::server::{ServerState, Source};
 use serde_json::json;
-use std::{os::unix::fs::symlink, time::Instant};
+use std::{
+    os::unix::fs::symlink,
+    time::{Duration, Instant},
+};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn bad_servers_fail_with_their_reason_and_do_not_disturb_the_good_one() {
@@ -99,4 +102,25 @@ async fn without_docker_nothing_is_removed_and_it_is_said() {
     symlink("/var/run/docker.sock", &socket).unwrap();
     toolbox.until_gone(0).await;
     plane.until_applied(2).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_says_all_the_time_that_its_tools_changed_is_asked_once_a_second() {
+    if !docker() {
+        return;
+    }
+    let plane = Plane::start().await;
+    let mut toolbox = Toolbox::enrolled(&plane);
+    toolbox.run();
+    plane.until_checked_in(0).await;
+    let spec = scripted("restless", "restless");
+    plane.want(std::slice::from_ref(&spec)).await;
+    plane.until_running(&spec).await;
+    let (begun, checkins) = (Instant::now(), plane.inner().checkins.len());
+    tokio::time::sleep(Duration::from_secs(4)).await;
+    let client = plane.client(std::slice::from_ref(&spec));
+    let lists: u64 = client.call("restless__lists", &json!({})).await.unwrap().text().parse().unwrap();
+    assert!((3..=begun.elapsed().as_secs() + 3).contains(&lists), "{lists} times");
+    // What it says is the same, so nobody is told.
+    assert!(plane.inner().checkins.len() <= checkins + 3, "{} check-ins", plane.inner().checkins.len() - checkins);
 }

@@ -1,6 +1,6 @@
 //! What a killed, ended, confused or misled daemon leaves as it was.
 
-use crate::support::{Plane, Toolbox, docker, running, scripted, sh};
+use crate::support::{Inner, Plane, Toolbox, docker, running, scripted, sh};
 use axum::http::StatusCode;
 use protocol::toolbox::DesiredState;
 use serde_json::json;
@@ -243,4 +243,30 @@ async fn two_daemons_never_serve_one_state() {
     assert!(String::from_utf8_lossy(&second.stderr).contains("another dtma serves"), "{second:?}");
     let again = toolbox.command(&["enrol", "--url", &plane.url, "--token-file", "/dev/null"]);
     assert!(String::from_utf8_lossy(&again.stderr).contains("enrolled already"), "{again:?}");
+}
+
+/// Longer than a daemon waits for a server's tools.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_is_busy_while_the_daemon_is_replaced_keeps_its_container() {
+    let Some((plane, mut toolbox)) = running().await else { return };
+    let spec = scripted("one", "good");
+    plane.want(std::slice::from_ref(&spec)).await;
+    plane.until_running(&spec).await;
+    let before = toolbox.containers();
+    let client = plane.client(std::slice::from_ref(&spec));
+    assert_eq!(client.call("one__count", &json!({})).await.unwrap().text(), "1");
+    let busy = tokio::spawn(async move { client.call("one__block", &json!({"ms": 33_000})).await.map(drop) });
+    // It is on its way once the server does not answer anything else.
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let seen = plane.inner().checkins.len();
+    toolbox.kill();
+    busy.await.unwrap().unwrap_err();
+    toolbox.run();
+    plane.until_checked_in(seen).await;
+    let adopted = |inner: &Inner| inner.checkins.get(seen..)?.iter().any(|c| c.applied_generation == 1).then_some(());
+    plane.until("it is taken over", 90, adopted).await;
+    plane.until_running(&spec).await;
+    assert_eq!(toolbox.containers(), before);
+    let client = plane.client(std::slice::from_ref(&spec));
+    assert_eq!(client.call("one__count", &json!({})).await.unwrap().text(), "2");
 }

@@ -338,3 +338,41 @@ async fn what_a_server_says_by_itself_is_heard() {
     let heard = timeout(Duration::from_secs(10), events.recv()).await.expect("heard").unwrap();
     assert!(matches!(heard, Event::ListChanged("tools")), "{heard:?}");
 }
+
+#[tokio::test]
+async fn a_stateless_servers_stream_of_changes_is_asked_for_again_when_it_breaks_off() {
+    let listens = Mutex::new(0);
+    let double = Double::new(move |seen| match seen.says() {
+        "server/discover" => json_of(
+            seen,
+            json!({"supportedVersions": ["2026-07-28"], "capabilities": {"tools": {"listChanged": true}, "resources": {}}}),
+        ),
+        "tools/list" => json_of(seen, json!({"tools": []})),
+        "subscriptions/listen" => {
+            let mut listens = listens.lock().unwrap();
+            *listens += 1;
+            let acknowledged = event(&json!({"jsonrpc": "2.0", "method": "notifications/subscriptions/acknowledged"}));
+            // The first two end, as at a proxy that has waited long enough; the third is refused.
+            match *listens {
+                1 | 2 => reply(200, "text/event-stream", acknowledged),
+                _ => reply(404, "text/plain", ""),
+            }
+        }
+        _ => reply(404, "application/json", json!({"jsonrpc": "2.0", "id": seen.body["id"], "error": {"code": -32601, "message": "no"}}).to_string()),
+    })
+    .await;
+    let connection = double.open().await.unwrap();
+    let mut events = connection.events();
+    // What may have changed in between is told.
+    let told = timeout(Duration::from_secs(20), async {
+        while !matches!(events.recv().await, Ok(Event::ListChanged("tools"))) {}
+    });
+    told.await.expect("it is told");
+    let third = async {
+        while double.seen().iter().filter(|seen| seen.says() == "subscriptions/listen").count() < 3 {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    timeout(Duration::from_secs(20), third).await.expect("it is asked for again");
+    assert!(connection.tools().await.unwrap().is_empty(), "the connection goes on");
+}

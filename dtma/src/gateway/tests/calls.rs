@@ -220,3 +220,84 @@ async fn asking_for_more_is_noted_and_grants_nothing() {
     assert_eq!(replies.iter().filter(|reply| reply.json()["result"]["isError"] == true).count(), 10);
     assert_eq!(stage.requests.take().len(), 200);
 }
+
+/// The request, and what sends the second half of its body.
+fn in_halves(draft: Draft) -> (axum::http::Request<Body>, impl FnOnce()) {
+    let (sender, receiver) = tokio::sync::mpsc::unbounded_channel::<String>();
+    let (first, second) = draft.body.split_at(draft.body.len() / 2);
+    let second = second.to_owned();
+    sender.send(first.to_owned()).unwrap();
+    let parts = futures::stream::unfold(receiver, |mut receiver| async move {
+        receiver.recv().await.map(|part| (Ok::<_, std::convert::Infallible>(part), receiver))
+    });
+    let request = draft.text("").body_of().map(|_| Body::from_stream(parts));
+    (request, move || sender.send(second).unwrap())
+}
+
+#[tokio::test]
+async fn a_body_that_comes_after_the_capability_is_revoked_reaches_nobody() {
+    let stage = Arc::new(Stage::new().await);
+    let draft =
+        || stateless("/mcp", &stage.full(), "tools/call", json!({"name": "alpha__echo", "arguments": {"text": "x"}}));
+    let begin = async |draft: Draft| {
+        let (request, rest) = in_halves(draft);
+        let stage = stage.clone();
+        let reply = tokio::spawn(async move { stage.send(request).await });
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        (reply, rest)
+    };
+    // The control: one that is good still.
+    let (reply, rest) = begin(draft()).await;
+    rest();
+    assert_eq!(text_of(&reply.await.unwrap()), "alpha:x");
+    let (reply, rest) = begin(draft()).await;
+    let list = Revocations { sequence: 2, epochs: [(stage.agent, u64::MAX)].into(), revoked: vec![] };
+    stage.verifier.set_revocations(&list, now()).unwrap();
+    rest();
+    assert_eq!(reply.await.unwrap().status, StatusCode::UNAUTHORIZED);
+    assert_eq!(stage.calls(), 1);
+}
+
+#[tokio::test]
+async fn a_body_without_a_length_holds_only_the_room_that_it_needs() {
+    let settings = Settings { max_body: 1 << 16, max_held: 2 << 16, ..Settings::default() };
+    let stage = Arc::new(Stage::with(settings).await);
+    let token = stage.full();
+    let draft = |tool: &str, arguments: Value| {
+        stateless("/mcp", &token, "tools/call", json!({"name": tool, "arguments": arguments}))
+    };
+    // Two that take as long as they may: if they held what they could have needed, there would be no room for a third.
+    let mut slow = tokio::task::JoinSet::new();
+    for _ in 0..2 {
+        let (request, rest) = in_halves(draft("alpha__slow", json!({"ms": 60_000})));
+        rest();
+        let caller = stage.clone();
+        slow.spawn(async move { caller.send(request).await });
+    }
+    while stage.calls() < 2 {
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+    let (request, rest) = in_halves(draft("alpha__echo", json!({"text": "x"})));
+    rest();
+    let reply = tokio::time::timeout(Duration::from_secs(20), stage.send(request)).await.expect("there is room");
+    assert_eq!(text_of(&reply), "alpha:x");
+    assert!(slow.try_join_next().is_none());
+}
+
+#[tokio::test]
+async fn answers_that_nobody_reads_are_bounded() {
+    let stage = Stage::with(Settings { max_unread: 20_000, ..Settings::default() }).await;
+    let token = stage.full();
+    let call = |size: usize| {
+        let arguments = json!({"name": "alpha__echo", "arguments": {"text": "x".repeat(size)}});
+        stateless("/mcp", &token, "tools/call", arguments).body_of()
+    };
+    // Its client has not read it.
+    let unread = stage.endpoint.answer(call(12_000), &somebody()).await;
+    let refused = stage.send(call(12_000)).await;
+    assert_eq!(refused.error_code(), Some(-32603));
+    assert!(refused.text.contains("wait to be read"), "{}", refused.text);
+    assert_eq!(text_of(&stage.send(call(100)).await).len(), "alpha:".len() + 100);
+    drop(unread);
+    assert_eq!(text_of(&stage.send(call(12_000)).await).len(), "alpha:".len() + 12_000);
+}

@@ -192,3 +192,23 @@ async fn a_client_of_sessions_is_asked_what_a_stateless_server_needs() {
     let answer = waiting.await.unwrap().next().await.unwrap();
     assert!(answer["error"]["message"].as_str().unwrap().contains("does not give"), "{answer}");
 }
+
+#[tokio::test]
+async fn a_client_that_comes_back_with_nothing_again_and_again_leaves_nothing_behind() {
+    let stage = Arc::new(Stage::new().await);
+    let talker = Talker::enter(&stage, older()).await;
+    let token = everything(&stage);
+    let waiting = calls(&stage, call(&token, 1, "a", json!({})));
+    talker.call("a", 1).await;
+    talker.asks("q1", "elicitation/create", form());
+    let mut state = waiting.await.unwrap().next().await.unwrap()["result"]["requestState"].clone();
+    let tasks = || tokio::runtime::Handle::current().metrics().num_alive_tasks();
+    let before = tasks();
+    for n in 0..50 {
+        let reply = stage.send(call(&token, 2 + n, "a", json!({"requestState": state})).body_of()).await;
+        state = reply.json()["result"]["requestState"].clone();
+        assert!(state.is_string(), "{}", reply.text);
+    }
+    tokio::task::yield_now().await;
+    assert!(tasks() <= before + 2, "{} tasks, {before} before", tasks());
+}

@@ -119,3 +119,24 @@ async fn a_stream_is_acknowledged_and_tells_of_changes_until_its_token_ends() {
     );
     assert!(events[1].contains("notifications/tools/list_changed") && events[1].contains("subscriptionId\":1"));
 }
+
+#[tokio::test]
+async fn a_resource_is_named_by_its_uri_whatever_else_the_body_has() {
+    let stage = Stage::new().await;
+    let token = everything_of(&stage, "alpha");
+    let read = |name: &str| {
+        let params = json!({"uri": "test://secret", "name": "test://public"});
+        stateless("/mcp/alpha", &token, "resources/read", params).set("mcp-name", name).body_of()
+    };
+    let decoy = stage.send(read("test://public")).await;
+    assert_eq!((decoy.status, decoy.error_code()), (StatusCode::BAD_REQUEST, Some(-32020)));
+    let reply = stage.send(read("test://secret")).await;
+    assert_eq!(reply.json()["result"]["contents"][0]["uri"], "test://secret", "{}", reply.text);
+}
+
+/// For every tool of one server.
+fn everything_of(stage: &Stage, server: &str) -> String {
+    let tools: Vec<String> =
+        stage.registry.get(server).unwrap().tools().map(|(name, _)| format!("{server}.{name}")).collect();
+    stage.token(&tools.iter().map(String::as_str).collect::<Vec<_>>())
+}

@@ -130,3 +130,48 @@ async fn the_stream_of_a_session_is_there_and_only_there() {
     assert_eq!(header_of(&reply, "content-type"), Some("text/event-stream"));
     assert!(reply.text.contains("notifications/tools/list_changed"), "{}", reply.text);
 }
+
+#[tokio::test]
+async fn a_session_that_nobody_uses_is_over_and_one_with_a_stream_is_not() {
+    let stage = Stage::new().await;
+    let token = stage.full();
+    let (_, idle) = open(&stage, "/mcp", &token, "2025-11-25").await;
+    let (_, heard) = open(&stage, "/mcp", &token, "2025-11-25").await;
+    let get = axum::http::Request::get("/mcp").header("host", "localhost").header("mcp-session-id", &heard);
+    let get = get.header("authorization", format!("Bearer {token}")).header("accept", "text/event-stream");
+    let stream = stage.endpoint.answer(get.body(Body::empty()).unwrap(), &somebody()).await;
+    assert_eq!(stream.status(), StatusCode::OK);
+    // Two hours later, by the control plane's clock.
+    let later = now() + 7200;
+    stage.verifier.set_revocations(&Revocations { sequence: 1, ..Revocations::default() }, later).unwrap();
+    let grants = vec![stage.grant("alpha", "echo")];
+    let token = stage.minter.mint(&stage.bearer().claims(grants, later, None).unwrap()).unwrap();
+    open(&stage, "/mcp", &token, "2025-11-25").await;
+    let reply = stage.send(echo("/mcp", &token, &idle, json!(1)).body_of()).await;
+    assert_eq!(reply.status, StatusCode::NOT_FOUND);
+    assert_eq!(text_of(&stage.send(echo("/mcp", &token, &heard, json!(1)).body_of()).await), "alpha:x");
+    drop(stream);
+}
+
+#[tokio::test]
+async fn what_changes_between_two_streams_of_a_session_is_told_with_the_next() {
+    let stage = Stage::new().await;
+    let token = stage.full();
+    let (_, session) = open(&stage, "/mcp", &token, "2025-11-25").await;
+    let first = async || {
+        let get = axum::http::Request::get("/mcp").header("host", "localhost").header("mcp-session-id", &session);
+        let get = get.header("authorization", format!("Bearer {token}")).header("accept", "text/event-stream");
+        let mut body = stage.endpoint.answer(get.body(Body::empty()).unwrap(), &somebody()).await.into_body();
+        let frame = tokio::time::timeout(Duration::from_millis(200), body.frame()).await.ok()??;
+        Some(String::from_utf8(frame.unwrap().into_data().unwrap().into()).unwrap())
+    };
+    assert_eq!(first().await, None, "nothing has changed");
+    stage.registry.remove("beta");
+    assert!(first().await.is_some_and(|told| told.contains("notifications/tools/list_changed")));
+    assert_eq!(first().await, None, "it was told");
+    stage.server("beta", &["echo"]).await;
+    // A client that has looked by itself knows.
+    let list = json!({"jsonrpc": "2.0", "id": 1, "method": "tools/list", "params": {}});
+    stage.send(session_headers(plain("/mcp", &token, list), &session).body_of()).await;
+    assert_eq!(first().await, None);
+}

@@ -147,7 +147,6 @@ impl Attempt {
                 exit_code: Some(code),
                 log: Some(log),
                 docker: false,
-                closed: false,
                 unknown: false,
             },
             // Not one that took its time: that may well be the package.

@@ -19,7 +19,7 @@ impl Engine {
         let folder = tempfile::Builder::new().prefix("agentopia-engine-").tempdir().unwrap();
         let bridge = format!("agc{}", std::process::id());
         let addressed = ip(&["link", "add", &bridge, "type", "bridge"])
-            && ip(&["address", "add", "203.0.113.1/24", "dev", &bridge])
+            && ip(&["address", "add", "172.30.213.1/24", "dev", &bridge])
             && ip(&["link", "set", &bridge, "up"])
             && ways_out(&bridge, "-I");
         let mut engine = Self { folder, options: options.to_vec(), bridge, process: None };
@@ -107,7 +107,7 @@ impl Engine {
 /// Its installers reach the registries; the engine itself sets no rules, because they would be the machine's engine's.
 fn ways_out(bridge: &str, action: &str) -> bool {
     let rules: [&[&str]; 3] = [
-        &["nat", "POSTROUTING", "-s", "203.0.113.0/24", "!", "-o", bridge, "-j", "MASQUERADE"],
+        &["nat", "POSTROUTING", "-s", "172.30.213.0/24", "!", "-o", bridge, "-j", "MASQUERADE"],
         &["filter", "FORWARD", "-i", bridge, "-j", "ACCEPT"],
         &["filter", "FORWARD", "-o", bridge, "-j", "ACCEPT"],
     ];

@@ -5,7 +5,7 @@ const say = (m) => process.stdout.write(JSON.stringify({ jsonrpc: '2.0', ...m })
 console.error(`behaves: ${behaviour}; key: ${process.env.API_KEY || 'none'}`);
 if (behaviour === 'exit') { for (let n = 0; n < 30; n++) console.error(`line ${n}`); process.exitCode = 7; return; }
 if (behaviour === 'babble') { process.stdout.write('hello, I am no MCP server\n'); }
-let count = 0;
+let count = 0, lists = 0;
 const text = (t) => ({ content: [{ type: 'text', text: String(t) }] });
 const connect = (host, port, first) => new Promise((done) => {
   let got = '';
@@ -31,6 +31,8 @@ const tools = {
     if (!process[stream].write('\n')) await new Promise((go) => process[stream].once('drain', go));
     return 'flooded';
   },
+  lists: () => lists,
+  block: ({ ms }) => { Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms); return 'awake'; },
   leave: () => { setTimeout(() => process.exit(3), 50); return 'leaving'; },
 };
 rl.createInterface({ input: process.stdin }).on('line', async (line) => {
@@ -39,6 +41,8 @@ rl.createInterface({ input: process.stdin }).on('line', async (line) => {
   try { m = JSON.parse(line); } catch { return; }
   if (m.id === undefined) return;
   if (m.method === 'initialize') return say({ id: m.id, result: { protocolVersion: '2025-06-18', capabilities: { tools: {} }, serverInfo: { name: 's', version: '1' } } });
+  if (m.method === 'tools/list') lists += 1;
+  if (m.method === 'tools/list' && behaviour === 'restless') setImmediate(() => say({ method: 'notifications/tools/list_changed' }));
   if (m.method === 'tools/list') return say({ id: m.id, result: { tools: Object.keys(tools).map((name) => ({ name, inputSchema: { type: 'object' } })) } });
   if (m.method === 'tools/call') return say({ id: m.id, result: text(await tools[m.params.name](m.params.arguments ?? {})) });
   say({ id: m.id, error: { code: -32601, message: 'no such method' } });

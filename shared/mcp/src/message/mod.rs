@@ -185,10 +185,11 @@ impl<'a> Message<'a> {
         Some(&self.text[span])
     }
 
-    /// `params.name`, or `params.uri`: what the header `Mcp-Name` repeats.
+    /// What the request is about, as the header `Mcp-Name` repeats it: a resource's `params.uri`, else `params.name`.
     pub fn target(&self) -> Option<&str> {
         let params = self.params.as_ref()?;
-        params.name.as_deref().or(params.uri.as_deref())
+        let resource = self.method.as_deref().is_some_and(|method| method.contains("resources/"));
+        if resource { params.uri.as_deref() } else { params.name.as_deref() }
     }
 
     /// The version that `_meta` names: the mark of a request of the stateless revisions.

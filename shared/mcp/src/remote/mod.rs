@@ -25,6 +25,7 @@ use reqwest::{
     Response, StatusCode,
     header::{ACCEPT, HeaderMap, HeaderValue},
 };
+use serde_json::{Value, json};
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::AtomicUsize},
@@ -98,6 +99,9 @@ struct Bridge {
     lost: Notify,
 }
 
+/// The request whose answer is a stream of what changes.
+const SUBSCRIBE: &str = "subscriptions/listen";
+
 impl Bridge {
     async fn run(self: Arc<Self>, lines: DuplexStream) {
         let mut lines = Lines::new(lines, LONGEST);
@@ -163,18 +167,12 @@ impl Bridge {
     async fn request(&self, line: &Bytes) {
         let Ok(message) = Message::parse(line, Limits::ANSWER) else { return };
         let (Some(id), Some(method)) = (message.id(), message.method.as_deref()) else { return };
-        let id = id.as_json();
-        let result = async {
-            let response = self.post(line, &message).await?;
-            if method == "initialize"
-                && let Some(session) =
-                    response.headers().get(headers::SESSION).filter(|_| response.status().is_success())
-            {
-                self.agreed.begin_session(session.clone());
-            }
-            self.answer(response, Wanted { id, method }).await
+        let wanted = Wanted { id: id.as_json(), method };
+        let result = match method {
+            SUBSCRIBE => self.subscribe(line, &message, wanted).await,
+            _ => self.exchange(line, &message, wanted, &[]).await,
         };
-        let result = result.await;
+        let id = wanted.id;
         self.under_way().remove(id);
         if let Err(failure) = result {
             tracing::debug!(%failure, method, "a remote server gave no answer");
@@ -184,6 +182,45 @@ impl Bridge {
             if begun && matches!(failure, Failure::Lost | Failure::Away(_)) {
                 self.lost.notify_one();
             }
+        }
+    }
+
+    /// `before` is said once the server takes the request.
+    async fn exchange(
+        &self,
+        line: &Bytes,
+        message: &Message<'_>,
+        wanted: Wanted<'_>,
+        before: &[Value],
+    ) -> Result<(), Failure> {
+        let response = self.post(line, message).await?;
+        if response.status().is_success() {
+            if wanted.method == "initialize"
+                && let Some(session) = response.headers().get(headers::SESSION)
+            {
+                self.agreed.begin_session(session.clone());
+            }
+            for said in before {
+                self.say(said.to_string().as_bytes()).await;
+            }
+        }
+        self.answer(response, wanted).await
+    }
+
+    /// A stateless server's stream of what changes: asked for again each time that it breaks off. What may have changed
+    /// meanwhile is said to have changed.
+    async fn subscribe(&self, line: &Bytes, message: &Message<'_>, wanted: Wanted<'_>) -> Result<(), Failure> {
+        let (mut missed, mut pause) = (Vec::new(), PAUSE);
+        loop {
+            let begun = Instant::now();
+            match self.exchange(line, message, wanted, &missed).await {
+                Err(Failure::Broken | Failure::Broke(_)) => {}
+                Err(Failure::Status(status)) if status.is_server_error() => {}
+                over => return over,
+            }
+            missed = changes(message);
+            pause = if begun.elapsed() > LONGEST_PAUSE { PAUSE } else { (pause * 2).min(LONGEST_PAUSE) };
+            sleep(pause).await;
         }
     }
 
@@ -248,6 +285,18 @@ impl Bridge {
     fn under_way(&self) -> MutexGuard<'_, HashMap<String, AbortHandle>> {
         self.under_way.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Everything that a subscription is about, as if it had changed.
+fn changes(message: &Message<'_>) -> Vec<Value> {
+    let params: Value = serde_json::from_str(message.params().unwrap_or("{}")).unwrap_or_default();
+    let wanted = &params["notifications"];
+    let lists =
+        ["tools", "prompts", "resources"].into_iter().filter(|kind| wanted[format!("{kind}ListChanged")] == true);
+    let lists = lists.map(|kind| json!({"jsonrpc": "2.0", "method": format!("notifications/{kind}/list_changed")}));
+    let resources = wanted["resourceSubscriptions"].as_array().into_iter().flatten();
+    let updated = |uri| json!({"jsonrpc": "2.0", "method": "notifications/resources/updated", "params": {"uri": uri}});
+    lists.chain(resources.map(updated)).collect()
 }
 
 async fn write(mut answers: DuplexStream, mut said: mpsc::Receiver<Bytes>) {
