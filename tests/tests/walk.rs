@@ -220,4 +220,16 @@ fn two_homes_run_side_by_side() {
     assert!(tools(&two).is_empty(), "{:?}", tools(&two));
     two.down();
     assert!(tools(&one).contains("time.get_current_time"), "stopping one home stopped the other");
+
+    // Without its keys a home is not begun anew over what they sealed; with them it needs no password.
+    let [keys, kept] = ["keys", "kept"].map(|name| two.home().join(name));
+    std::fs::rename(&keys, &kept).expect("it is ours");
+    std::fs::remove_file(two.home().join("owner.json")).expect("it is there");
+    let refused = two.output(&["up", "--detach"]);
+    let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(!refused.status.success() && said.contains("not the keys that it was begun with"), "{said}");
+    assert!(!keys.join("vault.key").exists(), "it made keys nevertheless");
+    std::fs::remove_dir_all(&keys).and_then(|()| std::fs::rename(&kept, &keys)).expect("it is ours");
+    two.up();
+    assert!(tools(&two).is_empty(), "{:?}", tools(&two));
 }

@@ -9,7 +9,7 @@ use axum::{
     response::Response,
     routing::{get, post},
 };
-use std::{convert::Infallible, future::ready, pin::Pin};
+use std::{convert::Infallible, future::ready, pin::Pin, time::Duration};
 use tower::ServiceExt;
 
 const MCP: &str = "/mcp";
@@ -31,6 +31,11 @@ impl Endpoint {
             .route("/servers/{name}/logs", get(control::logs))
             .with_state(gateway.clone());
         Self { gateway, rest }
+    }
+
+    /// How long a client may take nothing of what it is sent.
+    pub(super) fn stuck(&self) -> Duration {
+        self.gateway.settings.stuck
     }
 
     /// Boxed, for its room is needed only while it is answered.

@@ -77,6 +77,8 @@ pub struct Settings {
     pub max_unread: usize,
     /// How long a body may take to arrive.
     pub body_timeout: Duration,
+    /// How long a client may take nothing of what it is sent.
+    pub stuck: Duration,
     /// How long a call may take.
     pub call_timeout: Duration,
     /// Names and addresses, without ports, by which this gateway is called, besides those of the loopback.
@@ -92,6 +94,7 @@ impl Default for Settings {
             max_held: 64 << 20,
             max_unread: 128 << 20,
             body_timeout: Duration::from_secs(30),
+            stuck: Duration::from_secs(75),
             call_timeout: Duration::from_secs(300),
             hosts: Vec::new(),
             record_arguments: false,

@@ -18,8 +18,6 @@ use tokio_rustls::TlsAcceptor;
 const CONNECTIONS: usize = 16_384;
 /// How long a connection may be silent between requests, or take to send a request's head.
 const SILENCE: Duration = Duration::from_secs(75);
-/// How long a client may take nothing of what it is sent.
-const STUCK: Duration = Duration::from_secs(75);
 /// How long a client may take to agree on keys.
 const HANDSHAKE: Duration = Duration::from_secs(10);
 /// Room for a head, in which a capability of 64 KiB must fit.
@@ -84,7 +82,7 @@ where
 {
     let peer = Peer::new(address);
     let mut stream = TimeoutWriter::new(stream);
-    stream.set_timeout(Some(STUCK));
+    stream.set_timeout(Some(endpoint.stuck()));
     let service = service_fn(move |request: Request<Incoming>| {
         let answer = endpoint.answer(request.map(Body::new), &peer);
         async move { Ok::<_, Infallible>(answer.await) }

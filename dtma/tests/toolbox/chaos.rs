@@ -108,8 +108,12 @@ async fn calls_go_on_while_the_docker_engine_is_away_and_it_is_the_same_server_a
     let checkins = plane.inner().checkins.len();
     plane.until_checked_in(checkins).await;
     assert_eq!(count_again(&plane, &server).await, 3);
+    let checkins = plane.inner().checkins.len();
     plane.want(std::slice::from_ref(&server)).await;
-    plane.until("that is known", 30, |inner| (inner.checkins.last()?.known_generation == 3).then_some(())).await;
+    // Heard with one check-in, and said with the next.
+    plane.until_checked_in(checkins).await;
+    plane.wake().await;
+    plane.until("that is known", 90, |inner| (inner.checkins.last()?.known_generation == 3).then_some(())).await;
 
     engine.run();
     assert!(engine.answers(), "{}", engine.log());

@@ -65,6 +65,19 @@ async fn supabases_own_client_works_unchanged() {
     assert!(output.status.success(), "{said}{}", String::from_utf8_lossy(&output.stderr));
 }
 
+#[tokio::test]
+async fn an_owner_whose_password_was_lost_gets_the_new_one_and_one_that_is_known_keeps_his() {
+    let service = service().await;
+    let secret = |password: &str| protocol::chat::Secret::new(password.to_owned());
+    let sign_in = async |password: &str| service.accounts.sign_in("owner@localhost", secret(password)).await.is_ok();
+    let id = service.accounts.ensure("owner@localhost", secret("the first password"), None).await.unwrap();
+    assert!(sign_in("the first password").await);
+    assert_eq!(service.accounts.ensure("owner@localhost", secret("another password"), Some(id)).await.unwrap(), id);
+    assert!(sign_in("the first password").await && !sign_in("another password").await);
+    assert_eq!(service.accounts.ensure("owner@localhost", secret("another password"), None).await.unwrap(), id);
+    assert!(sign_in("another password").await && !sign_in("the first password").await);
+}
+
 /// A migration of a later release comes when the accounts' functions are there already.
 #[tokio::test]
 async fn a_later_migration_leaves_the_accounts_functions_to_their_owner() {

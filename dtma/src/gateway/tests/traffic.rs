@@ -3,7 +3,7 @@
 use super::*;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    net::TcpListener,
+    net::{TcpListener, TcpStream},
     sync::oneshot,
     task::JoinSet,
 };
@@ -72,7 +72,7 @@ async fn a_hundred_megabytes_are_refused_before_the_first_of_them() {
     let (url, _stop) = listen(&stage).await;
     let (address, token) = (url.split('/').nth(2).unwrap().to_owned(), stage.full());
     let ask = async |length: usize, body: &str| {
-        let mut stream = tokio::net::TcpStream::connect(&address).await.unwrap();
+        let mut stream = TcpStream::connect(&address).await.unwrap();
         let head = format!(
             "POST /mcp HTTP/1.1\r\nhost: {address}\r\nauthorization: Bearer {token}\r\ncontent-type: application/json\r\n\
              accept: application/json, text/event-stream\r\ncontent-length: {length}\r\n\r\n{body}"
@@ -152,4 +152,31 @@ async fn serving_ends_when_it_is_told_to() {
         assert!(std::time::Instant::now() < until);
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_client_that_does_not_read_is_left() {
+    const EACH: usize = 3 << 20;
+    let stage = Stage::with(Settings { stuck: Duration::from_millis(500), ..Settings::default() }).await;
+    let (url, _stop) = listen(&stage).await;
+    let address = url.trim_start_matches("http://").trim_end_matches("/mcp").to_owned();
+    let arguments = json!({"name": "alpha__echo", "arguments": {"text": "x".repeat(EACH)}});
+    let Draft { headers, body, .. } = stateless("/mcp", &stage.full(), "tools/call", arguments);
+    let headers: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+    let request = format!("POST /mcp HTTP/1.1\r\n{headers}content-length: {}\r\n\r\n{body}", body.len());
+    // More than all buffers between the two hold; what is read, and after which pause.
+    let read_after = async |pause: Duration| {
+        let (mut reader, mut writer) = TcpStream::connect(&address).await.unwrap().into_split();
+        let requests = request.repeat(6);
+        let writing = tokio::spawn(async move { writer.write_all(requests.as_bytes()).await.map(|()| writer) });
+        tokio::time::sleep(pause).await;
+        let (mut read, mut chunk) = (0, vec![0; 1 << 16]);
+        while let Ok(Ok(n @ 1..)) = tokio::time::timeout(Duration::from_secs(3), reader.read(&mut chunk)).await {
+            read += n;
+        }
+        drop(writing);
+        read
+    };
+    assert!(read_after(Duration::ZERO).await > 6 * EACH, "whoever reads gets all of it");
+    assert!(read_after(Duration::from_secs(4)).await < 6 * EACH);
 }

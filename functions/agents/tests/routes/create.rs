@@ -87,6 +87,28 @@ async fn what_the_catalog_calls_secret_is_secret() {
     assert_eq!((kept[0].server.as_str(), kept[0].key.as_str()), ("com.example/notes", "WORKSPACE"));
 }
 
+/// Of the same entry of the catalog, whichever version its user did not ask for is no substitute.
+#[tokio::test]
+async fn a_version_that_is_pinned_is_the_one_that_runs() {
+    let app = App::new().await;
+    let (user, toolbox) = app.user().await;
+    let entry = json!({
+        "name": "com.example/notes", "description": "Notes", "version": "1.0.0",
+        "packages": [{"registryType": "npm", "identifier": "notes-server", "version": "1.0.0"}],
+    });
+    let upsert = json!({"source": "test", "servers": [entry]});
+    let _: Value = app.db.database.call(&Caller::service(), "catalog_server_upsert", &upsert).await.unwrap();
+    for argument in ["notes-server@1.0.0", "notes-server@2.0.0", "notes-server", "notes-server@2.0.0"] {
+        app.agent(user, json!({"notes": {"command": "npx", "args": [argument]}})).await;
+    }
+    let servers = app.db.database.server_list(&Caller::user(user), toolbox).await.unwrap();
+    let versions: Vec<_> =
+        servers.iter().map(|server| serde_json::to_value(&server.spec.source).unwrap()["version"].clone()).collect();
+    // Who says none shares what is there.
+    assert_eq!(versions, ["1.0.0", "2.0.0"]);
+    assert!(servers.iter().all(|server| server.catalog_name.as_deref() == Some("com.example/notes")));
+}
+
 #[tokio::test]
 async fn what_cannot_run_makes_nothing() {
     let app = App::new().await;

@@ -53,6 +53,31 @@ fn the_owner_stays_the_same() {
 }
 
 #[test]
+fn a_folder_that_was_there_keeps_its_mode() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o1777)).unwrap();
+    let home = Home::locate(Some(folder.path().to_owned())).unwrap();
+    home.prepare().unwrap();
+    assert_eq!(fs::metadata(folder.path()).unwrap().permissions().mode() & 0o7777, 0o1777);
+    assert_eq!(mode(&home.keys()), 0o700);
+}
+
+#[test]
+fn two_that_write_the_same_file_at_once_both_succeed() {
+    let (_folder, home) = home();
+    let path = home.run().join("session.json");
+    std::thread::scope(|scope| {
+        for writer in 0..4 {
+            let path = &path;
+            scope.spawn(move || (0..50).for_each(|_| write_json(path, &vec![writer; 1000]).unwrap()));
+        }
+    });
+    let kept: Vec<u32> = read_json(&path).unwrap().unwrap();
+    assert_eq!((kept.len(), mode(&path)), (1000, 0o600));
+    assert_eq!(fs::read_dir(home.run()).unwrap().count(), 1, "nothing is left beside it");
+}
+
+#[test]
 fn config_is_strict_and_comes_back() {
     let (_folder, home) = home();
     let mut config = Config::load(&home).unwrap();
