@@ -1,5 +1,6 @@
--- A turn that an agent answers has its session for itself from before the first tool is called until its answer is kept. It
--- leaves the session's state as it is, so it can end whatever else was said meanwhile.
+-- Of the turns of a session that agents answer, one runs at a time: its run is made before the first tool is called, and
+-- another one is refused until that has ended or was told to stop. Such a turn leaves the session's state as it is, so it can end
+-- whatever else was said meanwhile.
 
 -- Adds to what was said.
 create function app.session_add(session app.session, messages jsonb) returns void

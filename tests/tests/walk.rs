@@ -146,15 +146,19 @@ fn survives_a_crash(agentopia: &Agentopia) {
 
 /// The database alone dies: it is back by itself, and nothing of what it held is lost.
 fn survives_its_database(agentopia: &Agentopia) {
-    let pid = std::fs::read_to_string(agentopia.home().join("postgres/data/postmaster.pid")).expect("it runs");
-    let pid = pid.lines().next().expect("its number").to_owned();
-    succeed(Command::new("kill").args(["-9", &pid]));
-    assert!(!agentopia.output(&["status"]).status.success(), "it was not the database");
+    let pid = || {
+        let file = std::fs::read_to_string(agentopia.home().join("postgres/data/postmaster.pid")).unwrap_or_default();
+        file.lines().next().map(str::to_owned)
+    };
+    let before = pid().expect("it runs");
+    succeed(Command::new("kill").args(["-9", &before]));
     let deadline = Instant::now() + Duration::from_secs(60);
-    while !agentopia.output(&["call", "memory.read_graph", "{}"]).status.success() {
+    let back = || pid().is_some_and(|now| now != before) && agentopia.output(&["status"]).status.success();
+    while !back() {
         assert!(Instant::now() < deadline, "the database did not come back");
         std::thread::park_timeout(Duration::from_millis(200));
     }
+    assert!(agentopia.run(&["call", "memory.read_graph", "{}"]).contains("likes tea"));
 }
 
 /// Name and start time of this home's running containers.

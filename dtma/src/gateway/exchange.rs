@@ -90,7 +90,10 @@ enum Next {
 impl Exchange {
     pub(super) async fn respond(mut self) -> Response {
         match self.step().await {
-            Step::Last(status, body) => unread::respond(&self.gateway, &self.client.id, status, body),
+            Step::Last(status, body) => {
+                let (gateway, agent) = (&self.gateway, self.checked.agent());
+                unread::respond(gateway, agent, &self.client.id, status, body)
+            }
             Step::Ask(said) => super::denial::json(StatusCode::OK, parked::park(self, said)),
             Step::Event(first) => self.stream(first),
         }
@@ -107,7 +110,8 @@ impl Exchange {
             Some(match exchange.step().await {
                 Step::Event(said) => (event(said), (Some(exchange), None, None)),
                 Step::Last(_, body) => {
-                    let Unread { bytes, room } = unread(&exchange.gateway, &exchange.client.id, body);
+                    let Unread { bytes, room } =
+                        unread(&exchange.gateway, exchange.checked.agent(), &exchange.client.id, body);
                     (event(bytes), (None, None, room))
                 }
                 Step::Ask(said) => (event(parked::park(exchange, said)), (None, None, None)),

@@ -103,13 +103,23 @@ fn hidden(c: char) -> bool {
 
 fn escaped(text: &[u8]) -> bool {
     let mut rest = text;
+    // Bytes behind the last selector that was escaped.
+    let mut behind = None;
     while let Some(at) = memchr::memchr(b'\\', rest) {
+        let follows = behind == Some(rest.len() - at);
         rest = &rest[at + 1..];
         let unit = rest.strip_prefix(b"u").and_then(|rest| std::str::from_utf8(rest.get(..4)?).ok());
         let unit = unit.and_then(|digits| u32::from_str_radix(digits, 16).ok());
         // Of the tags the first half of a pair is enough.
         if unit.is_some_and(|unit| unit == 0xdb40 || char::from_u32(unit).is_some_and(hidden)) {
             return true;
+        }
+        // Two forms of a character are common, the others are not, and nothing needs two at once.
+        if let Some(selector) = unit.and_then(char::from_u32).filter(|c| selector(*c)) {
+            if follows || !matches!(selector, '\u{fe0e}' | '\u{fe0f}') {
+                return true;
+            }
+            behind = Some(rest.len() - 5);
         }
         // An escaped backslash begins no escape.
         rest = rest.get(1..).unwrap_or_default();
@@ -162,6 +172,8 @@ mod tests {
             "😀\u{e0148}\u{e0155}",
             "a\u{fe01}\u{fe02}",
             "\u{3164}",
+            r"\ufe01",
+            r"\ufe0f\ufe0e",
             r"a\u200Bb",
             r"\udb40\udc41",
             r"\\\u202e",
@@ -176,6 +188,7 @@ mod tests {
             "👩\u{200d}💻",
             "می\u{200c}خواهم",
             r"\\u200b",
+            r"\u2764\ufe0f \u2764\ufe0f",
             r"\n\u00e9\u2014",
             r"\u20",
             "\\",

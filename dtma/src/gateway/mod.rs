@@ -73,7 +73,7 @@ pub struct Settings {
     pub max_body: usize,
     /// Bytes of bodies that may be held at once; further requests wait.
     pub max_held: usize,
-    /// Bytes of answers that their clients have not taken yet; further ones are withheld.
+    /// Bytes of answers that their clients have not taken yet, a quarter of them of one agent; further ones are withheld.
     pub max_unread: usize,
     /// How long a body may take to arrive.
     pub body_timeout: Duration,
@@ -130,7 +130,7 @@ pub(crate) struct Inner {
     parked: parked::Parked,
     seal: seal::Seal,
     room: Semaphore,
-    unread: Arc<Semaphore>,
+    waiting: unread::Waiting,
     streams: Arc<Semaphore>,
 }
 
@@ -161,7 +161,7 @@ impl Gateway {
         let Parts { registry, verifier, requests, control, records, heard, settings } = parts;
         Self(Arc::new(Inner {
             room: Semaphore::new(settings.max_held.max(settings.max_body)),
-            unread: Arc::new(Semaphore::new(settings.max_unread)),
+            waiting: unread::Waiting::default(),
             registry,
             verifier,
             requests,

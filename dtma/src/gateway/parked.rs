@@ -148,7 +148,7 @@ impl Deliver<'_> {
     pub(super) fn sealed(&self, answer: &mcp::Answer, bound: &Bound) -> Option<Vec<u8>> {
         let state = answer.input_required()?.state?;
         let state: String = serde_json::from_str(state).ok()?;
-        let sealed = self.gateway.seal.close(bound, super::now(), &state);
+        let sealed = self.gateway.seal.close(bound, self.gateway.verifier.time(super::now()), &state);
         Some(answer.with_state(self.id, &serde_json::Value::from(sealed).to_string()))
     }
 }

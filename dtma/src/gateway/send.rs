@@ -128,7 +128,7 @@ pub(super) async fn send<'m>(
             };
             let (status, body, flags) = deliver.answer(&answer, || target.bound(caller, message));
             gone.note_flagged(if answer.error().is_some() { Outcome::Failed } else { Outcome::Answered }, flags);
-            Ok(unread::respond(caller.gateway, id, status, body))
+            Ok(unread::respond(caller.gateway, caller.checked.agent(), id, status, body))
         }
         Err(error) => {
             let (outcome, what) = failure(&error, limit == left);

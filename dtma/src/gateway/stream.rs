@@ -63,9 +63,7 @@ fn answer(gateway: &Gateway, server: Option<&str>, request: &Request) -> Result<
     let changed = json!({"jsonrpc": "2.0", "method": "notifications/tools/list_changed"});
     caller.session = Some(session.clone());
     let news = News::of_session(&caller, &session);
-    // What changed while it had no stream is told with the first.
-    let missed = session.tell(gateway.registry.change_now()).then(|| changed.to_string());
-    events(&caller, missed, Some(changed.to_string()), news)
+    events(&caller, None, Some(changed.to_string()), news)
 }
 
 #[derive(Default, Deserialize)]
@@ -118,13 +116,17 @@ fn events(
         Denial::http(StatusCode::SERVICE_UNAVAILABLE, "too many streams are open", "Close some, or poll.")
     })?;
     let left = u64::try_from(caller.checked.expires_at() - caller.now).unwrap_or(0);
+    let changes = caller.gateway.registry.changes();
+    // What changed while a session had no stream is told at once.
+    let missed = caller.session.as_ref().is_some_and(|session| session.tell(*changes.borrow()));
+    let first = first.or_else(|| changed.clone().filter(|_| missed));
     let state = State {
         gateway: caller.gateway.clone(),
         checked: caller.checked.clone(),
         session: caller.session.clone(),
         first,
         changed: changed.map(Into::into),
-        changes: caller.gateway.registry.changes(),
+        changes,
         news,
         heard: caller.gateway.heard.clone(),
         until: Instant::now() + Duration::from_secs(left),

@@ -120,7 +120,7 @@ async fn a_server_that_says_all_the_time_that_its_tools_changed_is_asked_once_a_
     tokio::time::sleep(Duration::from_secs(4)).await;
     let client = plane.client(std::slice::from_ref(&spec));
     let lists: u64 = client.call("restless__lists", &json!({})).await.unwrap().text().parse().unwrap();
-    assert!((3..=begun.elapsed().as_secs() + 3).contains(&lists), "{lists} times");
+    assert!((3..=begun.elapsed().as_secs() + 10).contains(&lists), "{lists} times");
     // What it says is the same, so nobody is told.
-    assert!(plane.inner().checkins.len() <= checkins + 3, "{} check-ins", plane.inner().checkins.len() - checkins);
+    assert!(plane.inner().checkins.len() <= checkins + 5, "{} check-ins", plane.inner().checkins.len() - checkins);
 }

@@ -16,6 +16,7 @@ use protocol::{
     chat::{ChatReply, ChatRequest},
     ids::{RunId, SessionId},
 };
+use tokio::sync::oneshot;
 
 /// Room for ten files of 64 KiB in base64.
 const BODY_MAX: usize = 2 * 1024 * 1024;
@@ -30,14 +31,20 @@ pub(crate) async fn chat(
 ) -> Result<Response, Error> {
     let new = SessionId::new();
     if !wants_events(&headers) {
-        let turn = Either::open(&state, &user, &request, new, Reporter::default()).await?;
-        let reply = tokio::spawn(carry(turn.run(request))).await.map_err(Error::internal)??;
-        return Ok(Json(reply).into_response());
+        let turn =
+            async move { Either::open(&state, &user, &request, new, Reporter::default()).await?.run(request).await };
+        return Ok(Json(tokio::spawn(carry(turn)).await.map_err(Error::internal)??).into_response());
     }
     let (report, received) = Reporter::channel();
-    let turn = Either::open(&state, &user, &request, new, report.clone()).await?;
-    let (thread_id, run_id) = (request.session_id.unwrap_or(new), turn.run_id());
+    let (begun, begins) = oneshot::channel();
     tokio::spawn(carry(async move {
+        let turn = match Either::open(&state, &user, &request, new, report.clone()).await {
+            Ok(turn) => turn,
+            // Whoever has left needs no refusal.
+            Err(error) => return drop(begun.send(Err(error))),
+        };
+        let _ = begun.send(Ok(()));
+        let (thread_id, run_id) = (request.session_id.unwrap_or(new), turn.run_id());
         report.send(Event::RunStarted { thread_id, run_id });
         match turn.run(request).await {
             Ok(reply) => {
@@ -47,6 +54,7 @@ pub(crate) async fn chat(
             Err(error) => report.failed(&error),
         }
     }));
+    begins.await.map_err(Error::internal)??;
     Ok(events::stream(received))
 }
 

@@ -157,12 +157,17 @@ async fn sign_in(http: &reqwest::Client, url: &str, owner: &Owner) -> Result<Ses
         Trouble::new(format!("Agentopia at {url} does not answer."), "Run `agentopia doctor`.").caused_by(&error)
     })?;
     if !reply.status().is_success() {
-        let why = refusal(reply).await.what().to_owned();
+        // Anything else passes, or says itself what to do.
+        let wrong = reply.status() == StatusCode::BAD_REQUEST;
+        let refusal = refusal(reply).await;
+        if !wrong {
+            return Err(refusal);
+        }
         return Err(Trouble::new(
             format!("The account of {} does not take the password in owner.json.", owner.email),
             "Put owner.json back from a backup; or begin with a home of its own: agentopia up --home DIR.",
         )
-        .because(why));
+        .because(refusal.what()));
     }
     reply.json().await.map_err(|error| {
         Trouble::new("The account service's answer cannot be understood.", "Run the same release of both: scripts/up.")

@@ -286,7 +286,7 @@ async fn a_body_without_a_length_holds_only_the_room_that_it_needs() {
 
 #[tokio::test]
 async fn answers_that_nobody_reads_are_bounded() {
-    let stage = Stage::with(Settings { max_unread: 20_000, ..Settings::default() }).await;
+    let stage = Stage::with(Settings { max_unread: 80_000, ..Settings::default() }).await;
     let token = stage.full();
     let call = |size: usize| {
         let arguments = json!({"name": "alpha__echo", "arguments": {"text": "x".repeat(size)}});
@@ -298,6 +298,11 @@ async fn answers_that_nobody_reads_are_bounded() {
     assert_eq!(refused.error_code(), Some(-32603));
     assert!(refused.text.contains("wait to be read"), "{}", refused.text);
     assert_eq!(text_of(&stage.send(call(100)).await).len(), "alpha:".len() + 100);
+    // It costs nobody else anything.
+    let other = Bearer { agent: AgentId::new(), ..stage.bearer() };
+    let other = stage.minter.mint(&other.claims(vec![stage.grant("alpha", "echo")], now(), None).unwrap()).unwrap();
+    let reply = stage.call(&other, "alpha__echo", json!({"text": "x".repeat(12_000)})).await;
+    assert_eq!(text_of(&reply).len(), "alpha:".len() + 12_000);
     drop(unread);
     assert_eq!(text_of(&stage.send(call(12_000)).await).len(), "alpha:".len() + 12_000);
 }

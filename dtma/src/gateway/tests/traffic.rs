@@ -157,26 +157,28 @@ async fn serving_ends_when_it_is_told_to() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_client_that_does_not_read_is_left() {
     const EACH: usize = 3 << 20;
-    let stage = Stage::with(Settings { stuck: Duration::from_millis(500), ..Settings::default() }).await;
+    let stage = Stage::with(Settings { stuck: Duration::from_secs(2), ..Settings::default() }).await;
     let (url, _stop) = listen(&stage).await;
     let address = url.trim_start_matches("http://").trim_end_matches("/mcp").to_owned();
     let arguments = json!({"name": "alpha__echo", "arguments": {"text": "x".repeat(EACH)}});
     let Draft { headers, body, .. } = stateless("/mcp", &stage.full(), "tools/call", arguments);
     let headers: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
     let request = format!("POST /mcp HTTP/1.1\r\n{headers}content-length: {}\r\n\r\n{body}", body.len());
-    // More than all buffers between the two hold; what is read, and after which pause.
-    let read_after = async |pause: Duration| {
-        let (mut reader, mut writer) = TcpStream::connect(&address).await.unwrap().into_split();
+    // Much more than all buffers between the two hold.
+    let begin = async || {
+        let (reader, mut writer) = TcpStream::connect(&address).await.unwrap().into_split();
         let requests = request.repeat(6);
         let writing = tokio::spawn(async move { writer.write_all(requests.as_bytes()).await.map(|()| writer) });
-        tokio::time::sleep(pause).await;
-        let (mut read, mut chunk) = (0, vec![0; 1 << 16]);
-        while let Ok(Ok(n @ 1..)) = tokio::time::timeout(Duration::from_secs(3), reader.read(&mut chunk)).await {
-            read += n;
-        }
-        drop(writing);
-        read
+        (reader, writing)
     };
-    assert!(read_after(Duration::ZERO).await > 6 * EACH, "whoever reads gets all of it");
-    assert!(read_after(Duration::from_secs(4)).await < 6 * EACH);
+    // The control: whoever reads gets all of it.
+    let (mut reader, _writing) = begin().await;
+    let (mut read, mut chunk) = (0, vec![0; 1 << 16]);
+    while read <= 6 * EACH {
+        let some = tokio::time::timeout(Duration::from_secs(60), reader.read(&mut chunk)).await;
+        read += some.expect("it goes on").unwrap();
+    }
+    let (_reader, writing) = begin().await;
+    let ended = tokio::time::timeout(Duration::from_secs(60), writing).await.expect("it is left").unwrap();
+    assert!(ended.is_err());
 }

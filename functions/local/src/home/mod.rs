@@ -8,7 +8,7 @@
 //! toolbox/     dtma's state, 0700
 //! ```
 //!
-//! The folder itself can be walked through but not listed: Postgres may run as another user.
+//! The folder itself can be walked through but not listed, where we make it: Postgres may run as another user.
 
 mod config;
 mod instance;

@@ -87,8 +87,9 @@ impl Cluster {
     pub fn lives(&self) -> bool {
         let read = |path: &Path| fs::read_to_string(path).unwrap_or_default();
         let pid = read(&self.folders.data.join("postmaster.pid"));
-        let name = pid.lines().next().map(|pid| read(&Path::new("/proc").join(pid.trim()).join("comm")));
-        name.is_some_and(|name| name.trim() == "postgres")
+        // Of one that has died and waits for its parent it is empty.
+        let command = pid.lines().next().map(|pid| read(&Path::new("/proc").join(pid.trim()).join("cmdline")));
+        command.is_some_and(|command| command.contains("postgres"))
     }
 
     async fn control(&self, arguments: &[&str]) -> Result<(), Error> {

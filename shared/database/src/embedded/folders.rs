@@ -30,7 +30,15 @@ impl Folders {
         fs::create_dir_all(folder).map_err(Error::folder(folder))?;
         let folder = folder.canonicalize().map_err(Error::folder(folder))?;
         let base = match user {
-            Some(user) if !user.reaches(&folder) => elsewhere(&folder)?,
+            Some(user) if !user.reaches(&folder) => {
+                // Begun anew elsewhere, a cluster that is here would seem lost.
+                if folder.join("data").symlink_metadata().is_ok_and(|about| about.is_dir()) {
+                    let why = "its data is here, and the user that runs Postgres cannot reach it any more: let others pass \
+                               through it and the folders above it (chmod go+x)";
+                    return Err(Error::folder(&folder)(std::io::Error::other(why)));
+                }
+                elsewhere(&folder)?
+            }
             _ => folder.clone(),
         };
         let mut run = base.join("run");
