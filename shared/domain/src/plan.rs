@@ -2,7 +2,8 @@
 //!
 //! A need is never filled with the nearest wrong thing: below [`Rules::threshold`] nothing is chosen. Servers that a
 //! toolbox cannot run, or that it could only try to sign in to, are alternatives at most; those that their publisher gave
-//! up, or whose package nobody could confirm, are not even that.
+//! up, or whose package nobody could confirm, are not even that. One that everybody knows is chosen although its publisher
+//! maintains it no longer, and that is said: what would come next is some stranger's, and would get the same keys.
 
 pub mod follow;
 #[cfg(test)]
@@ -23,6 +24,8 @@ use std::collections::{BTreeMap, BTreeSet};
 const ALTERNATIVES_MAX: usize = 4;
 const REASON_MAX: usize = 300;
 const NEED_MAX: usize = 200;
+/// So well known are the seed's, and what is downloaded as often as those.
+const WELL_KNOWN: f32 = 0.9;
 
 /// What was found for one need, best first.
 #[derive(Clone, Debug)]
@@ -93,14 +96,10 @@ enum Unfit {
 
 /// How a candidate would be run.
 fn fit(candidate: &Candidate, asked: bool) -> Result<Launch, Unfit> {
-    let meta = &candidate.server.meta;
-    if meta
-        .get("io.agentopia/status")
-        .and_then(|status| status.as_str())
-        .is_some_and(|s| s == "deprecated" || s == "deleted")
-    {
+    if is_unmaintained(candidate) && candidate.known < WELL_KNOWN {
         return Err(Unfit::GivenUp);
     }
+    let meta = &candidate.server.meta;
     if meta.get("io.agentopia/unverified").and_then(serde_json::Value::as_bool) == Some(true) {
         return Err(Unfit::Unconfirmed);
     }
@@ -109,6 +108,10 @@ fn fit(candidate: &Candidate, asked: bool) -> Result<Launch, Unfit> {
         return Err(Unfit::SignIn);
     }
     Ok(launch)
+}
+
+fn is_unmaintained(candidate: &Candidate) -> bool {
+    candidate.server.meta.get("io.agentopia/status").and_then(|status| status.as_str()) == Some("deprecated")
 }
 
 /// Makes the plan. `picks` are catalog names that a language model or the user prefers, by need; one that is not among
@@ -134,6 +137,9 @@ pub fn plan(request: &str, needs: &[Need], rules: &Rules, picks: &BTreeMap<usize
             choice(candidate, launch, &mut naming)
         });
         let reason = match best {
+            Some((candidate, _)) if is_unmaintained(candidate) => {
+                format!("{}; its publisher maintains it no longer", inline(&candidate.why, REASON_MAX))
+            }
             Some((candidate, _)) => inline(&candidate.why, REASON_MAX),
             None => none_reason(need, rules),
         };

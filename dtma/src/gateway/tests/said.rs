@@ -293,3 +293,30 @@ async fn questions_are_bounded() {
     }
     assert_eq!(asked, 32);
 }
+
+#[tokio::test]
+async fn a_call_that_waits_for_its_turn_can_be_cancelled_and_revoked() {
+    let stage = Arc::new(Stage::new().await);
+    let talker = Talker::enter(&stage, Character { at_once: 1, ..older() }).await;
+    let token = everything(&stage);
+    let session = session(&stage, &token, json!({})).await;
+    // With a token for its progress, so that it is one that is listened to.
+    let begin = |id: u32| calls(&stage, tool(&token, &session, id, "a", json!({"progressToken": id})));
+    let first = begin(1);
+    talker.call("a", 1).await;
+    let second = begin(2);
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    let cancel = json!({"method": "notifications/cancelled", "params": {"requestId": 2}});
+    stage.send(within(&token, &session, cancel).body_of()).await;
+    assert_eq!(second.await.unwrap().next().await.unwrap()["error"]["message"], "cancelled");
+    let third = begin(3);
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    let list = Revocations { sequence: 2, epochs: [(stage.agent, u64::MAX)].into(), revoked: vec![] };
+    stage.verifier.set_revocations(&list, now()).unwrap();
+    stage.hear.send(()).unwrap();
+    for revoked in [third, first] {
+        let answer = revoked.await.unwrap().next().await.unwrap();
+        assert!(answer["error"]["message"].as_str().unwrap().contains("revoked"), "{answer}");
+    }
+    assert_eq!(talker.all("tools/call").len(), 1, "who waited was never given to it");
+}

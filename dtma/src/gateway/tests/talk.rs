@@ -13,12 +13,14 @@ pub(super) struct Talker {
 pub(super) struct Character {
     pub(super) stateless: bool,
     pub(super) capabilities: Value,
+    /// Calls that it is given at once.
+    pub(super) at_once: usize,
 }
 
 pub(super) fn older() -> Character {
     let capabilities = json!({"tools": {}, "logging": {}, "prompts": {"listChanged": true},
         "resources": {"subscribe": true, "listChanged": true}});
-    Character { stateless: false, capabilities }
+    Character { stateless: false, capabilities, at_once: 1024 }
 }
 
 pub(super) fn newer() -> Character {
@@ -38,6 +40,7 @@ impl Talker {
             }
         });
         let (log, answer) = (heard.clone(), say.clone());
+        let options = Options { in_flight: character.at_once, ..Options::default() };
         tokio::spawn(async move {
             let mut lines = BufReader::new(theirs_in).lines();
             while let Ok(Some(line)) = lines.next_line().await {
@@ -59,7 +62,7 @@ impl Talker {
                 answer.send(reply.to_string()).unwrap();
             }
         });
-        let connection = Connection::open(ours_in, ours_out, Options::default()).await.unwrap();
+        let connection = Connection::open(ours_in, ours_out, options).await.unwrap();
         let tools = connection.tools().await.unwrap();
         let secrets = Arc::new(vec![Secret::new(SECRET.into())]);
         stage.registry.insert("talker", ServerEntry { id: ServerId::new(), connection, tools, secrets });

@@ -8,7 +8,7 @@
 //! toolbox/     dtma's state, 0700
 //! ```
 //!
-//! The folder itself can be walked through but not listed, where we make it: Postgres may run as another user.
+//! The folder itself can be walked through, and not listed where we made it: Postgres may run as another user.
 
 mod config;
 mod instance;
@@ -48,9 +48,10 @@ impl Home {
 
     /// Makes what is missing of it.
     pub fn prepare(&self) -> Result<(), Trouble> {
-        // A folder that was there may be for more than us, and keeps its mode.
-        if !self.0.is_dir() {
-            folder(&self.0, 0o711)?;
+        // One that was there may be for more than us: others come to pass through it, and no more is changed.
+        match fs::metadata(&self.0) {
+            Ok(about) if about.is_dir() => folder(&self.0, about.permissions().mode() & 0o7777 | 0o011)?,
+            _ => folder(&self.0, 0o711)?,
         }
         folder(&self.postgres(), 0o755)?;
         for private in [self.keys(), self.toolbox(), self.run(), self.logs()] {

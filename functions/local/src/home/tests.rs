@@ -53,13 +53,15 @@ fn the_owner_stays_the_same() {
 }
 
 #[test]
-fn a_folder_that_was_there_keeps_its_mode() {
-    let folder = tempfile::tempdir().unwrap();
-    fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o1777)).unwrap();
-    let home = Home::locate(Some(folder.path().to_owned())).unwrap();
-    home.prepare().unwrap();
-    assert_eq!(fs::metadata(folder.path()).unwrap().permissions().mode() & 0o7777, 0o1777);
-    assert_eq!(mode(&home.keys()), 0o700);
+fn a_folder_that_was_there_can_be_passed_through_and_is_else_left() {
+    for (before, after) in [(0o1777, 0o1777), (0o755, 0o755), (0o700, 0o711)] {
+        let folder = tempfile::tempdir().unwrap();
+        fs::set_permissions(folder.path(), fs::Permissions::from_mode(before)).unwrap();
+        let home = Home::locate(Some(folder.path().to_owned())).unwrap();
+        home.prepare().unwrap();
+        assert_eq!(fs::metadata(folder.path()).unwrap().permissions().mode() & 0o7777, after);
+        assert_eq!(mode(&home.keys()), 0o700);
+    }
 }
 
 #[test]

@@ -79,6 +79,11 @@ fn unverified_deprecated_and_what_does_not_say_how_to_sign_in_are_not_chosen() {
     assert_eq!(names(&alone(&deprecated)), [None]);
     assert!(alone(&deprecated).plan.capabilities[0].reason.contains("gave it up"));
     assert!(alone(&silent).plan.capabilities[0].reason.contains("does not say how one signs in"));
+    // What everybody knows comes before what nobody does, and the reason says how it stands.
+    let famous = Candidate { known: WELL_KNOWN, ..deprecated.clone() };
+    let planned = make(&[need("x", vec![famous, candidate("a/good", 0.9)])]);
+    assert_eq!(names(&planned), [Some("a/old")]);
+    assert!(planned.plan.capabilities[0].reason.contains("maintains it no longer"));
 
     // Whoever asks for one by name may try it, unless it is not what it says it is.
     let rules = Rules { asked: true, ..Rules::default() };
