@@ -155,6 +155,25 @@ begin
 end
 $$;
 
+-- The seed: one document, {"servers": [server.json, ...]}. Run at each start by whoever may write the tables. What a registry
+-- said of a server's state stands: the seed knows nothing of that.
+create or replace function app.catalog_seed(document jsonb) returns integer
+language plpgsql set search_path = ''
+as $$
+declare
+  changed integer;
+begin
+  -- Row-level security is forced on the owner too: the seed writes as the service does.
+  perform set_config('request.jwt.claims', '{"role": "service"}', true);
+  select count(*) filter (where app.catalog_store(entry, case s.status when 'deprecated' then 'deprecated' else 'active' end, true, null) = 'changed')
+    into changed
+    from jsonb_array_elements(document -> 'servers') as entry
+    left join app.catalog_server s on s.name = entry ->> 'name';
+  perform app.catalog_recount();
+  return changed;
+end
+$$;
+
 -- What entries that were gone before have left hidden.
 select set_config('request.jwt.claims', '{"role": "service"}', true);
 select app.catalog_show(package) from (select distinct package from app.catalog_server where shadowed) as hidden;

@@ -291,6 +291,7 @@ async fn the_seeds_instructions_survive_an_import_of_the_same_package() {
     db.run(include_str!("../../../../supabase/seed.sql")).await;
     let mut same = entry("io.github.modelcontextprotocol/github", "As the registry describes it");
     same["server"]["packages"][0]["identifier"] = json!("@modelcontextprotocol/server-github");
+    same["_meta"]["io.modelcontextprotocol.registry/official"]["status"] = json!("deprecated");
     let mut renamed = entry("io.example/linear", "The same package by another name");
     renamed["server"]["packages"][0]["identifier"] = json!("@tacticlaunch/mcp-linear");
     let registry = Double::with(vec![same, renamed]).registry().await;
@@ -308,6 +309,11 @@ async fn the_seeds_instructions_survive_an_import_of_the_same_package() {
     let shadowed =
         db.value("select shadowed from app.catalog_server where name = 'io.github.tacticlaunch/mcp-linear'").await;
     assert_eq!(shadowed.as_deref(), Some("t"));
+    // With the next start the seed comes again, and takes nothing back that the registry said.
+    db.run(include_str!("../../../../supabase/seed.sql")).await;
+    let github =
+        db.database.catalog_server_get(&Caller::service(), "io.github.modelcontextprotocol/github").await.unwrap();
+    assert_eq!(github.meta["io.agentopia/status"], "deprecated");
 }
 
 #[tokio::test]
