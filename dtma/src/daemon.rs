@@ -25,7 +25,7 @@ pub(crate) use state::State;
 use crate::{
     config::{DEFAULT_LISTEN, ServerOptions},
     docker::Engine,
-    egress::{self, Egress, Firewall, Guard},
+    egress::{self, Egress, Firewall},
     events::{Refusals, Sources, Uploader},
     gateway::{self, Front, Parts, Records, Registry, RequestLog, Settings},
     kept::Kept,
@@ -126,13 +126,11 @@ pub(crate) async fn run(
     let reconciling = watched.heart("reconciler");
     let reconciler = Reconciler::new(shop, wanted.clone()).with_heart(reconciling.clone());
     let standing = reconciler.standing();
-    let (guarding, trouble) = watch::channel(match Firewall::keep().await {
-        Guard::Kept => None,
-        Guard::Missing(why) => {
-            tracing::warn!("{why}");
-            Some(why)
-        }
-    });
+    let missing = Firewall::keep().await.trouble();
+    if let Some(why) = &missing {
+        tracing::warn!("{why}");
+    }
+    let (guarding, trouble) = watch::channel(missing);
     let exposed = {
         let wanted = wanted.clone();
         move || wanted.borrow().iter().flat_map(|state| &state.servers).any(|spec| !spec.hosts.is_empty())

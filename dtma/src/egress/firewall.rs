@@ -18,6 +18,16 @@ pub enum Guard {
     Missing(String),
 }
 
+impl Guard {
+    /// Why the rules are not there, if they are not.
+    pub fn trouble(self) -> Option<String> {
+        match self {
+            Self::Kept => None,
+            Self::Missing(why) => Some(why),
+        }
+    }
+}
+
 /// A chain of ours, and where the kernel's own leads to it. In chains of our own so that they are replaced as a whole, at once.
 struct Chain {
     table: &'static str,
@@ -80,10 +90,7 @@ impl Firewall {
             if !needed() {
                 continue;
             }
-            let now = match Self::keep().await {
-                Guard::Kept => None,
-                Guard::Missing(why) => Some(why),
-            };
+            let now = Self::keep().await.trouble();
             trouble.send_if_modified(|before| {
                 let changed = *before != now;
                 if changed {

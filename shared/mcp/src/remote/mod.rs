@@ -219,7 +219,7 @@ impl Bridge {
                 over => return over,
             }
             missed = changes(message);
-            pause = if begun.elapsed() > LONGEST_PAUSE { PAUSE } else { (pause * 2).min(LONGEST_PAUSE) };
+            pause = longer(pause, begun);
             sleep(pause).await;
         }
     }
@@ -259,7 +259,7 @@ impl Bridge {
                 Err(Failure::Away(_)) => return self.lost.notify_one(),
                 Err(failure) => tracing::debug!(%failure, "a remote server's own stream is not to be had"),
             }
-            pause = if begun.elapsed() > LONGEST_PAUSE { PAUSE } else { (pause * 2).min(LONGEST_PAUSE) };
+            pause = longer(pause, begun);
             sleep(place.retry.unwrap_or(pause).clamp(PAUSE, LONGEST_PAUSE)).await;
         }
     }
@@ -285,6 +285,11 @@ impl Bridge {
     fn under_way(&self) -> MutexGuard<'_, HashMap<String, AbortHandle>> {
         self.under_way.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// The pause after this one: of a stream that had lasted, the first again.
+fn longer(pause: Duration, begun: Instant) -> Duration {
+    if begun.elapsed() > LONGEST_PAUSE { PAUSE } else { (pause * 2).min(LONGEST_PAUSE) }
 }
 
 /// Everything that a subscription is about, as if it had changed.
